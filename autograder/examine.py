@@ -1,0 +1,161 @@
+"""Runs one test cell in the judge against one checkpoint, and says what it was worth and why.
+
+The visible part comes first; if it fails, the hidden part is run all the same, for its diagnosis. No text of the student's gets into
+a message: only the test's own words, the class of an exception, and a line number in the student's cell.
+"""
+import ast
+import socket
+from dataclasses import dataclass
+
+from .assignment import Exercise, split_test
+from .channel import pair
+from .checks import Exam, wall
+from .proxy import Conversation, Crashed, Forged, Opaque, TimedOut
+from .session import wait
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What one test cell gave."""
+    score: float
+    status: str
+    mistake: str | None = None
+    message: str = ""
+
+
+class BadTest(Exception):
+    """The test cell itself is wrong: the instructor must mend it."""
+
+
+def describe_loss(why: str) -> tuple[str, str]:
+    """Status and message for a process that ended before its time."""
+    if why == "timeout":
+        return "timeout", "it took longer than the time limit"
+    if why == "signal 9":
+        return "crashed", "its process was killed: it used too much memory"
+    if why == "signal 24":
+        return "timeout", "it used more processor time than the limit"
+    if why.startswith("signal ") and why[7:].isdigit():
+        return "crashed", f"its process died of signal {int(why[7:])}" + (" (segmentation fault)" if why == "signal 11" else "")
+    if why.startswith("exit ") and why[5:].isdigit():
+        return "crashed", f"it ended its own process (exit {int(why[5:])})"
+    return "crashed", "its process ended"
+
+
+class Checkpoint:
+    """The place in the run from which one test cell is served."""
+
+    def __init__(self, control: socket.socket):
+        self.control = control
+
+    def open(self) -> socket.socket:
+        ours, theirs = pair()
+        socket.send_fds(self.control, [b"test"], [theirs.fileno()])
+        theirs.close()
+        return ours
+
+    def death(self) -> str:
+        """How the test's process ended, as the checkpoint tells it."""
+        if not wait([self.control], 2):
+            return ""
+        try:
+            return self.control.recv(64).decode("ascii", "replace")
+        except OSError:
+            return ""
+
+    def close(self):
+        try:
+            self.control.send(b"stop")
+        except OSError:
+            pass
+
+
+def run_test(cell, points: float, exercise: Exercise, names: list[str], checkpoint: Checkpoint, namespace: dict, secret: frozenset,
+             mistakes: list, own_names: list[str], seconds: float) -> Verdict:
+    """Run one test cell. `names`: every answer's names that may be bound; `own_names`: those that this exercise must define."""
+    scope = dict(namespace)
+    try:
+        conversation = Conversation(checkpoint.open(), [namespace, scope], secret, seconds, checkpoint.death)
+    except OSError:
+        return Verdict(0.0, "crashed", message="the answer's process was gone before its test")
+    token = wall.set(conversation)
+    try:
+        bound = conversation.request("names", names)
+        if type(bound) is not dict:
+            raise Forged("names that are none")
+        for name in names:
+            scope.pop(name, None)
+        scope |= {name: value for name, value in bound.items() if name in names}
+        if lacking := [name for name in own_names if name not in scope]:
+            return Verdict(0.0, "missing", message=f"the cell does not define {', '.join(lacking)}")
+        return _examine(cell, points, scope, conversation, [m for m in mistakes if m.exercise == exercise.name], own_names)
+    except TimedOut:
+        return Verdict(0.0, "timeout", message="a test took longer than the time limit")
+    except Crashed as crash:
+        status, message = describe_loss(str(crash))
+        return Verdict(0.0, status, message=f"during a test, {message}")
+    except Forged:
+        return Verdict(0.0, "crashed", message="the answer's process sent what no answer sends")
+    finally:
+        wall.reset(token)
+        conversation.channel.close()
+        checkpoint.close()
+
+
+def _examine(cell, points, scope, conversation, mistakes, own_names) -> Verdict:
+    visible, hidden = split_test(cell.source)
+    failed, score = None, points
+    for part, source in (("visible", visible), ("hidden", hidden)):
+        try:
+            given = run_cell(source, scope)
+        except Exception as error:
+            failed = failed or _failure(error, source, part, conversation)
+        else:
+            if given is not None and (type(given) not in (float, int) or not 0 <= given <= points):
+                raise BadTest(f"{cell.metadata.nbgrader.grade_id}: the last line must give a number from 0 to {points}")
+            score = score if given is None else float(given)
+    failures = [group for exam in conversation.exams for group in exam.failures()]
+    if failed is None and score == points:
+        return Verdict(points, "passed")
+    score = 0.0 if failed else score
+    status, message = failed or ("failed", "")
+    if failures and (not failed or not message):
+        group = failures[0]
+        status = "error" if score == 0 and group.failure[1].startswith("raised") else status
+        message = f"{group.title}: {': '.join(group.failure)}"
+    known = next((m for m in mistakes if conversation.exams and all(e.matches(m.definitions(own_names)) for e in conversation.exams)), None)
+    return Verdict(score, status, known and known.name, known.diagnosis if known else message)
+
+
+def run_cell(source: str, scope: dict):
+    """Run a test's source; the value of its last line, if that is an expression."""
+    tree = ast.parse(source)
+    last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
+    exec(compile(tree, "<test>", "exec"), scope)
+    return eval(compile(ast.Expression(last.value), "<test>", "eval"), scope) if last else None
+
+
+def _failure(error, source, part, conversation) -> tuple[str, str]:
+    """Status and message for an exception in a test."""
+    if part == "hidden":
+        return ("error" if error is conversation.raised else "failed"), f"a hidden test failed ({type(error).__name__})"
+    line = _line_in_test(error)
+    statement = next((ast.get_source_segment(source, node) for node in ast.parse(source).body
+                      if node.lineno <= line <= node.end_lineno), "")
+    shown = f"the visible test `{' '.join(statement.split())[:200]}`" if statement else "a visible test"
+    if error is conversation.raised:
+        where = f" (line {conversation.raised_line} of the cell)" if conversation.raised_line else ""
+        return "error", f"the answer raised {type(error).__name__}{where} in {shown}"
+    if isinstance(error, Opaque):
+        return "failed", f"the answer gave an object where plain data is expected, in {shown}"
+    return "failed", f"{shown} failed" + ("" if isinstance(error, AssertionError) else f" ({type(error).__name__})")
+
+
+def _line_in_test(error) -> int:
+    line, frame = 0, error.__traceback__
+    while frame:
+        if frame.tb_frame.f_code.co_filename == "<test>":
+            line = frame.tb_lineno
+            break
+        frame = frame.tb_next
+    return line

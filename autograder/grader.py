@@ -1,0 +1,223 @@
+"""`Grader.verdict`: one submission in, its result out. The seam for fan-out: no database, no state but two warm zygotes.
+
+Starts the zygotes, passes each submission's sockets to them, and supervises: memory of the whole group, time of the whole run.
+"""
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from .assignment import Assignment, AssignmentError, role
+from .channel import Channel, Closed, pair
+from .isolation import IsolationError, Limits, bubblewrap
+from .result import ExerciseResult, Result
+
+START_SECONDS = 300
+SLACK = 10                                           # how many times the reference's own time an answer may take
+QUIET = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "LANG": "C.UTF-8",
+         "HOME": "/tmp", "MPLBACKEND": "module://matplotlib_inline.backend_inline", "PYTHONHASHSEED": "0"}
+
+
+class GraderError(Exception):
+    """Grading cannot go on; the message says what to do."""
+
+
+class Zygote:
+    """A warm process that forks one child per request on its control socket."""
+
+    def __init__(self, module: str, root: Path, settings: dict, prefix: list[str]):
+        self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        paths = [str(Path(__file__).resolve().parent.parent), str(root)]
+        code = f"import sys; sys.path[:0] = {paths!r}; from autograder.{module} import main; main(int(sys.argv[1]), sys.argv[2])"
+        self.process = subprocess.Popen(
+            [*prefix, sys.executable, "-I", "-c", code, str(theirs.fileno()), json.dumps(settings)], pass_fds=[theirs.fileno()],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=os.environ | QUIET, start_new_session=True)
+        theirs.close()
+        self.module, self.lock = module, threading.Lock()
+
+    def ready(self):
+        """Wait until it is warm; raises GraderError or AssignmentError with its own last words."""
+        self.control.settimeout(START_SECONDS)
+        try:
+            word = self.control.recv(4096)
+        except OSError:
+            word = b""
+        if word.startswith(b"refused "):
+            raise AssignmentError(word[8:].decode())
+        if word != b"ready":
+            self.process.kill()
+            lines = self.process.stderr.read().decode(errors="replace").strip().split("\n")
+            raise GraderError(f"the {self.module} process did not start: {lines[-1]}")
+
+    def fork(self, fds: list[int]) -> int:
+        """Have it fork a child that gets `fds`; returns the child's pidfd."""
+        with self.lock:
+            socket.send_fds(self.control, [b"fork"], fds)
+            word, found, *_ = socket.recv_fds(self.control, 4096, 1)
+        if not found:
+            raise GraderError(f"the {self.module} process could not fork: {word.decode(errors='replace') or 'it is gone'}")
+        return found[0]
+
+    def close(self):
+        self.control.close()
+        try:
+            self.process.wait(2)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.process.stderr.close()
+
+
+class Grader:
+    """Grades submissions of one assignment. Use as a context manager; `verdict` may be called from several threads.
+
+    Before anything else it grades the reference itself, through the same wall: that checks the tests and measures the limits.
+    """
+
+    def __init__(self, root: Path, assignment: Assignment, paths: dict, isolation: str = "bubblewrap", limits: Limits = Limits()):
+        if isolation not in ("bubblewrap", "process"):
+            raise GraderError(f"unknown isolation {isolation!r}; choose bubblewrap or process")
+        self.root, self.assignment, self.limits, self.isolated = root, assignment, limits, isolation == "bubblewrap"
+        prefix = bubblewrap(root, QUIET) if self.isolated else []
+        self.zygotes = []
+        try:
+            settings = {"isolated": self.isolated, "modules": assignment.modules, "limits": asdict(limits)}
+            self.sandbox = self._start("sandbox", settings, prefix)
+            self.judge = self._start("judge", {"name": assignment.name, **{k: str(v) for k, v in paths.items()}}, [])
+            for zygote in self.zygotes:
+                zygote.ready()
+            self.places = sum(role(c) == "test" for c in assignment.source.cells)
+            self._calibrate()
+        except BaseException:
+            self.close()
+            raise
+
+    def _start(self, module, settings, prefix):
+        zygote = Zygote(module, self.root, settings, prefix)
+        self.zygotes.append(zygote)
+        return zygote
+
+    def _calibrate(self):
+        """Grade the reference; raises AssignmentError unless it earns full marks."""
+        from nbformat import writes
+        result = self.verdict("reference", writes(self.assignment.source).encode())
+        wrong = next((e for e in result.exercises if e.status not in ("passed", "manual")), None)
+        if wrong:
+            raise AssignmentError(f"{self.assignment.name}: the reference answer of {wrong.name} does not pass its own tests "
+                                  f"({wrong.status}: {wrong.message}); mend the notebook and build again")
+        longest = self._last_seconds
+        self.limits = replace(self.limits, test_seconds=min(self.limits.test_seconds, 5 + SLACK * longest))
+
+    def verdict(self, student: str, submission: bytes, flags: tuple[str, ...] = ()) -> Result:
+        """Grade one notebook, given as bytes. Whatever it holds, this returns a Result; `flags` are added to it."""
+        start = time.monotonic()
+        ends = [pair() for _ in range(2)] + [socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET) for _ in range(self.places)]
+        (talk, judge_talk), (judge_run, run), *controls = ends
+        fds = []
+        try:
+            session = self.sandbox.fork([run.fileno(), *(theirs.fileno() for _, theirs in controls)])
+            fds.append(session)
+            judge = self.judge.fork([session, judge_talk.fileno(), judge_run.fileno(), *(ours.fileno() for ours, _ in controls)])
+            fds.append(judge)
+            for sock in (judge_talk, run, judge_run, *(s for both in controls for s in both)):
+                sock.close()
+            channel = Channel(talk, limit=256 << 20)
+            channel.send("grade", submission, asdict(self.limits))
+            answer = self._supervise(channel, session, judge)
+        finally:
+            for fd in fds:
+                try:
+                    signal.pidfd_send_signal(fd, signal.SIGKILL)
+                except OSError:
+                    pass
+                os.close(fd)
+            for both in ends:
+                for sock in both:
+                    sock.close()
+        if answer is None:
+            return self._unjudged(student, flags, time.monotonic() - start)
+        self._last_seconds = max(answer["test_seconds"].values(), default=0.0)
+        return Result(student, tuple(ExerciseResult(**e) for e in answer["exercises"]), (*flags, *answer["flags"]),
+                      time.monotonic() - start, answer["notebook"], answer["scores"])
+
+    def _supervise(self, channel, session, judge) -> dict | None:
+        """Wait for the judge; meanwhile end what uses too much. None if the judge itself had to be ended."""
+        steps = 2 * len(self.assignment.source.cells) + 20
+        deadline = time.monotonic() + steps * (self.limits.cell_seconds + self.limits.test_seconds)
+        poll = select.poll()
+        poll.register(channel, select.POLLIN)
+        base = _pid_of(session)
+        while time.monotonic() < deadline:
+            if poll.poll(50):
+                try:
+                    kind, answer = channel.receive(timeout=60)
+                except Closed:
+                    return None
+                if kind == "failed":
+                    raise GraderError(f"the judge failed, which is a bug of ours:\n{answer}")
+                return answer
+            if victim := heaviest_over(base, self.limits.memory):
+                os.kill(victim, signal.SIGKILL)
+        return None
+
+    def _unjudged(self, student, flags, seconds) -> Result:
+        message = "grading this submission took too long or too much memory and was stopped; nothing in it was scored"
+        exercises = tuple(ExerciseResult(e.name, 0.0, e.points, "timeout", None, message) for e in self.assignment.exercises)
+        from nbformat import writes
+        return Result(student, exercises, (*flags, message), seconds, writes(self.assignment.release),
+                      {t: 0.0 for e in self.assignment.exercises for t in e.tests})
+
+    def close(self):
+        for zygote in self.zygotes:
+            zygote.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+
+def _pid_of(pidfd: int) -> int:
+    with open(f"/proc/self/fdinfo/{pidfd}") as file:
+        return int(next(line for line in file if line.startswith("Pid:")).split()[1])
+
+
+def heaviest_over(base: int, limit: int) -> int | None:
+    """The process to end if `base` and its descendants together hold more than `limit` bytes of memory of their own; else None."""
+    group = _descendants(base)
+    rough = {pid: _memory(pid, "statm") for pid in group}
+    if sum(rough.values()) <= limit:
+        return None
+    shares = {pid: _memory(pid, "smaps_rollup") for pid in group}
+    return max(shares, key=shares.get) if sum(shares.values()) > limit else None
+
+
+def _descendants(pid):
+    found = [pid]
+    for one in found:
+        try:
+            with open(f"/proc/{one}/task/{one}/children") as file:
+                found += map(int, file.read().split())
+        except OSError:
+            pass
+    return found
+
+
+def _memory(pid, name) -> int:
+    """Bytes: an upper bound from statm (cheap), or the proportional share from smaps_rollup (exact for forks)."""
+    try:
+        with open(f"/proc/{pid}/{name}") as file:
+            text = file.read()
+    except OSError:
+        return 0
+    if name == "statm":
+        return int(text.split()[1]) * os.sysconf("SC_PAGESIZE")
+    return next((int(line.split()[1]) * 1024 for line in text.split("\n") if line.startswith("Pss:")), 0)

@@ -1,0 +1,146 @@
+"""The graft: the instructor's notebook with the student's answers put into it, and their own extra cells in place.
+
+Takes nothing else from a submission: no metadata, no outputs, no cell type, no test. Does not run anything.
+"""
+import json
+from collections import defaultdict
+from dataclasses import dataclass, field
+
+import nbformat
+from nbformat.v4 import new_code_cell, new_markdown_cell
+
+from .assignment import Assignment, grade_id, names_defined, role
+
+MAX_BYTES = 20 << 20
+MAX_EXTRA_CELLS = 200
+MAX_SOURCE = 1 << 20
+
+
+@dataclass
+class Graft:
+    """The cells that will be graded. `answers` holds each answer's source, None where the student left it as it was;
+    `missing` names the answers that are given nowhere, in no extra cell either."""
+    cells: list = field(default_factory=list)
+    answers: dict[str, str | None] = field(default_factory=dict)
+    missing: set[str] = field(default_factory=set)
+    flags: list[str] = field(default_factory=list)
+
+
+@dataclass
+class _Cell:
+    """What is read of one submitted cell."""
+    kind: str
+    source: str
+    id: str
+    grade_id: str
+
+
+def read_cells(submission: bytes) -> list[_Cell]:
+    """The cells of a submitted notebook; raises ValueError with the reason where it is none."""
+    if len(submission) > MAX_BYTES:
+        raise ValueError(f"the notebook is larger than {MAX_BYTES >> 20} MB")
+    try:
+        cells = json.loads(submission)["cells"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise ValueError("the file is no notebook") from None
+    if type(cells) is not list:
+        raise ValueError("the file is no notebook")
+    return [_Cell(_text(c.get("cell_type")), _source(c.get("source")), _text(c.get("id")), _text(_meta(c).get("grade_id")))
+            for c in cells if type(c) is dict]
+
+
+def graft(assignment: Assignment, submission: bytes) -> Graft:
+    """Put a submission's answers into the instructor's notebook. Never raises: an unreadable submission gives an empty graft."""
+    result = Graft()
+    try:
+        submitted = read_cells(submission)
+    except ValueError as error:
+        submitted = []
+        result.flags.append(f"unreadable: {error}")
+    places = _match(assignment, submitted, result.flags)
+    extra = defaultdict(list)
+    behind = ""
+    for number, cell in enumerate(submitted):
+        if number in places:
+            behind = places[number]
+        elif cell.source.strip():
+            extra[behind].append(cell)
+    for name in assignment.answer_names | {e.name: [] for e in assignment.exercises if e.manual}:
+        given = [submitted[n].source for n, place in places.items() if place == name]
+        filled = [s for s in given if s.strip() and not _same(s, _stub(assignment, name))]
+        if len(given) > 1:
+            result.flags.append(f"{name}: {len(given)} answer cells; the last one that is not empty counts")
+        result.answers[name] = filled[-1] if filled else None
+    elsewhere = {name for cells in extra.values() for cell in cells for name in names_defined(cell.source)}
+    for name, given in result.answers.items():
+        names = set(assignment.answer_names.get(name, ()))
+        if given is None and not (names and names <= elsewhere):
+            result.missing.add(name)
+    budget = [MAX_EXTRA_CELLS]
+    _append_extra(result, extra[""], budget)
+    for cell, released in zip(assignment.source.cells, assignment.release.cells):
+        name = grade_id(cell)
+        copy = nbformat.from_dict(cell)
+        if name in result.answers:
+            copy.source = released.source if result.answers[name] is None else result.answers[name]
+        result.cells.append(copy)
+        _append_extra(result, extra[name], budget)
+    return result
+
+
+def _append_extra(result, cells, budget):
+    for cell in cells:
+        if budget[0] == 0:
+            result.flags.append(f"more than {MAX_EXTRA_CELLS} extra cells; the others were left out")
+        budget[0] -= 1
+        if budget[0] >= 0:
+            make = new_code_cell if cell.kind == "code" else new_markdown_cell
+            result.cells.append(make(cell.source, id=f"extra-{len(result.cells)}", metadata={"autograder": {"extra": True}}))
+
+
+def _match(assignment, submitted, flags) -> dict[int, str]:
+    """Which submitted cell stands for which of the instructor's: by grade_id, then cell id, then content."""
+    places, known = {}, {grade_id(c): c for c in assignment.release.cells}
+    editable = set(assignment.answer_names) | {e.name for e in assignment.exercises if e.manual}
+    for number, cell in enumerate(submitted):
+        place = next((key for key in (cell.grade_id, cell.id) if key in known), None)
+        if place is None:
+            place = next((name for name, c in known.items() if _same(c.source, cell.source)), None)
+        if place is not None:
+            places[number] = place
+            if role(known[place]) in ("test", "setup") and not _same(cell.source, known[place].source):
+                flags.append(f"{place}: changed by the student; the instructor's cell was used")
+    found = set(places.values())
+    for name in editable - found:                     # the answer cell is gone: a cell that defines its names stands in for it
+        wanted = set(assignment.answer_names.get(name, ()))
+        for number, cell in enumerate(submitted):
+            if number not in places and wanted and wanted <= set(names_defined(cell.source)):
+                places[number] = name
+    for name, cell in known.items():
+        if role(cell) in ("answer", "test", "manual") and name not in places.values():
+            flags.append(f"{name}: missing from the submission; the instructor's cell was used")
+    return places
+
+
+def _stub(assignment, name) -> str:
+    return next(c.source for c in assignment.release.cells if grade_id(c) == name)
+
+
+def _same(a: str, b: str) -> bool:
+    return a == b or "".join(a.split()) == "".join(b.split())
+
+
+def _text(value) -> str:
+    return value[:200] if type(value) is str else ""
+
+
+def _source(value) -> str:
+    if type(value) is list:
+        value = "".join(part for part in value if type(part) is str)
+    return value[:MAX_SOURCE].encode("utf-8", "replace").decode() if type(value) is str else ""
+
+
+def _meta(cell) -> dict:
+    meta = cell.get("metadata")
+    meta = meta.get("nbgrader") if type(meta) is dict else None
+    return meta if type(meta) is dict else {}

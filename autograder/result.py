@@ -1,0 +1,44 @@
+"""What grading one submission gives: a small frozen vocabulary, and its JSON (schema 1)."""
+from dataclasses import asdict, dataclass
+
+SCHEMA = 1
+STATUSES = ("passed", "failed", "error", "timeout", "crashed", "missing", "manual")
+
+
+@dataclass(frozen=True)
+class ExerciseResult:
+    """One exercise of one submission; `mistake` names the known wrong answer it is, `message` is for the student."""
+    name: str
+    score: float
+    max_score: float
+    status: str
+    mistake: str | None = None
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class Result:
+    """One submission's verdict. `notebook` is the autograded notebook as JSON, `scores` each test cell's points by grade_id."""
+    student: str
+    exercises: tuple[ExerciseResult, ...]
+    flags: tuple[str, ...]
+    seconds: float
+    notebook: str
+    scores: dict[str, float | None]
+
+    @property
+    def score(self) -> float:
+        return sum(e.score for e in self.exercises)
+
+    @property
+    def max_score(self) -> float:
+        return sum(e.max_score for e in self.exercises)
+
+    def json(self) -> dict:
+        return {"student": self.student, "score": self.score, "max_score": self.max_score, "seconds": round(self.seconds, 3),
+                "flags": list(self.flags), "exercises": [asdict(e) for e in self.exercises]}
+
+
+def report(assignment: str, results: list[Result]) -> dict:
+    """The JSON of a grading run."""
+    return {"schema": SCHEMA, "assignment": assignment, "submissions": [r.json() for r in sorted(results, key=lambda r: r.student)]}

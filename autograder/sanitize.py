@@ -1,0 +1,74 @@
+"""Student output made fit for an instructor's browser and terminal: known kinds only, limited, nothing alive in it.
+
+Does not touch markdown cells: their HTML is cleaned where it is made, by `markdown_to_html`.
+"""
+import base64
+import binascii
+import re
+
+from nbformat.v4 import new_output
+
+CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+IMAGES = {"image/png": b"\x89PNG\r\n\x1a\n", "image/jpeg": b"\xff\xd8\xff"}
+IMAGE_LIMIT = 4 << 20
+
+
+def clean_text(text, limit: int = 64 << 10) -> str:
+    """Text without escape sequences, control and direction characters, cut at `limit` characters."""
+    text = CONTROL.sub("", text if type(text) is str else "")
+    return text if len(text) <= limit else text[:limit] + "\n… cut here: the output was longer"
+
+
+def clean_outputs(outputs, limit: int) -> list:
+    """What a cell gave, as valid notebook outputs of at most about `limit` characters of text; anything unknown is dropped."""
+    kept, images = [], IMAGE_LIMIT
+    for output in outputs if type(outputs) is list else []:
+        if type(output) is not dict or limit <= 0:
+            continue
+        kind = output.get("output_type")
+        if kind == "stream" and output.get("name") in ("stdout", "stderr"):
+            made = new_output("stream", name=output["name"], text=clean_text(output.get("text"), limit))
+            limit -= len(made.text)
+        elif kind in ("display_data", "execute_result") and type(output.get("data")) is dict:
+            data = {"text/plain": clean_text(output["data"].get("text/plain"), limit)}
+            limit -= len(data["text/plain"]) + 1
+            for mime in IMAGES:
+                image = output["data"].get(mime)
+                if type(image) is str and len(image) <= images and _is_image(image, IMAGES[mime]):
+                    data[mime], images = image, images - len(image)
+            made = new_output(kind, data=data)
+        elif kind == "error":
+            lines = output.get("traceback")
+            text = clean_text("".join(line for line in lines if type(line) is str) if type(lines) is list else "", min(limit, 16 << 10))
+            made = new_output("error", ename=clean_text(output.get("ename"), 200), evalue=clean_text(output.get("evalue"), 2000),
+                              traceback=text.split("\n"))
+            limit -= len(text) + 1
+        else:
+            continue
+        kept.append(made)
+    return kept
+
+
+def _is_image(text, start) -> bool:
+    try:
+        return base64.b64decode(text, validate=True).startswith(start)
+    except (binascii.Error, ValueError):
+        return False
+
+
+ALLOWED_TAGS = frozenset("a abbr b blockquote br code dd del div dl dt em h1 h2 h3 h4 h5 h6 hr i img li ol p pre s span strong sub sup "
+                         "table tbody td th thead tr tt u ul".split())
+ALLOWED_ATTRIBUTES = {"a": ["href", "title"], "img": ["src", "alt", "title"], "*": ["class", "id"]}
+
+
+def clean_html(html: str) -> str:
+    """HTML made of a student's markdown: an allow-list of tags and attributes, links over http(s) only, images as data only."""
+    import bleach
+
+    def attribute(tag, name, value):
+        if tag == "img" and name == "src":
+            return value.startswith(("data:image/png;base64,", "data:image/jpeg;base64,"))
+        return name in ALLOWED_ATTRIBUTES.get(tag, ()) or name in ALLOWED_ATTRIBUTES["*"]
+
+    html = re.sub(r"\\(?=(?:href|unicode|style|class|cssId|require|html|data)\b)", r"\\text ", html)       # MathJax's own doors
+    return bleach.clean(html, tags=ALLOWED_TAGS, attributes=attribute, protocols={"http", "https", "mailto", "data"}, strip=True)

@@ -1,0 +1,147 @@
+"""A submission's life inside the sandbox: run its cells, freeze a checkpoint after each, serve the judge's tests from them.
+
+Everything here is at the mercy of student code: nothing it says is trusted, and all it can do by lying is answer as some other
+answer would. Each student cell runs in a fork, so a crash or a time-out leaves the state before it, from which the run goes on.
+Each test cell is served by a fork of a checkpoint that is thrown away.
+"""
+import gc
+import os
+import select
+import signal
+import socket
+import sys
+import time
+from collections import namedtuple
+
+from . import isolation, values
+from .channel import Channel
+from .service import serve
+
+# One cell to run, in a fork of its own if a student wrote it; or, with an int for its name, the place of that checkpoint.
+Step = namedtuple("Step", "name source guarded")
+
+
+class Session:
+    """Runs in the first process of the submission's namespaces, and in its forks.
+
+    `run` carries what the cells gave to the judge; on `controls[i]` the judge asks for forks of checkpoint i.
+    """
+
+    def __init__(self, shell, run: Channel, controls: list[socket.socket], limits: isolation.Limits, isolated: bool):
+        self.shell, self.run, self.controls, self.limits, self.isolated = shell, run, controls, limits, isolated
+        self.held, self.chain, self.done = [], [os.getpid()], None
+        self.set_threads = getattr(sys.modules.get("torch"), "set_num_threads", None)
+
+    def live(self, steps: list[Step]):
+        """Run all steps, then serve tests until killed."""
+        for step in steps:
+            if type(step.name) is int:
+                self.held.append(self.controls[step.name])
+            elif not step.guarded:
+                self._execute(step)
+            elif self._in_fork(step):
+                self._execute(step)
+                self._stop_strays()
+                os.write(self.done, b"x")
+                os.close(self.done)
+        self.run.send("end")
+        self._serve_tests()
+
+    def _execute(self, step):
+        start = time.perf_counter()
+        outputs, error = self.shell.run(step.source, step.name)
+        seconds = time.perf_counter() - start
+        try:
+            self.run.send("ran", step.name, outputs, error, seconds)
+        except values.NotData:
+            self.run.send("ran", step.name, [], error, seconds)
+
+    def _in_fork(self, step) -> bool:
+        """True in a fork that is to run `step`; False here, once that fork has ended without finishing it.
+
+        If the fork does finish, this process stays behind as the checkpoint before `step`, and never returns.
+        """
+        finished, done = os.pipe()
+        child = self._fork()
+        if child == 0:
+            os.close(finished)
+            self.held, self.done, self.chain = [], done, [*self.chain, os.getpid()]
+            return True
+        os.close(done)
+        ended = os.pidfd_open(child)
+        events = wait([finished, ended], self.limits.cell_seconds)
+        if finished in events and os.read(finished, 1) == b"x":
+            self._serve_tests()
+        why = finish(child) if events else finish(child) and "timeout"
+        self._stop_strays()
+        os.close(finished), os.close(ended)
+        self.run.send("lost", step.name, why)
+        return False
+
+    def _serve_tests(self):
+        if not self.held and os.getpid() != self.chain[0]:
+            os._exit(0)                              # no test starts from here
+        while True:
+            for control in wait(self.held, None):
+                message, fds, *_ = socket.recv_fds(control, 64, 1)
+                if not message:
+                    os._exit(0)
+                if fds:
+                    self._serve_test(control, fds[0])
+
+    def _serve_test(self, control, fd):
+        child = self._fork()
+        if child == 0:
+            os.setpgid(0, 0)
+            try:
+                serve(Channel(socket.socket(fileno=fd)), self.shell.user_ns)
+            finally:
+                os._exit(0)
+        os.close(fd)
+        ended = os.pidfd_open(child)
+        stopped = control in wait([control, ended], None)
+        why = finish(child)
+        os.close(ended)
+        if not stopped:
+            control.send(why.encode())
+        control.recv(64)                             # the judge's word that it is done with this test
+        try:
+            os.killpg(child, signal.SIGKILL)
+        except OSError:
+            pass
+
+    def _fork(self) -> int:
+        if self.set_threads:
+            self.set_threads(1)                      # a fork has none of its parent's worker threads, and would wait for them
+        gc.freeze()
+        return os.fork()
+
+    def _stop_strays(self):
+        """Kill what a cell left running: whatever is in this PID namespace and is no checkpoint."""
+        for name in os.listdir("/proc") if self.isolated else ():
+            if name.isdigit() and int(name) not in self.chain:
+                try:
+                    os.kill(int(name), signal.SIGKILL)
+                except ProcessLookupError:
+                    pass
+
+
+def wait(sources, seconds):
+    """Those of `sources` (descriptors or sockets) that can be read, once one can; none after `seconds`."""
+    poll = select.poll()
+    by_number = {source if type(source) is int else source.fileno(): source for source in sources}
+    for number in by_number:
+        poll.register(number, select.POLLIN)
+    return [by_number[number] for number, _ in poll.poll(None if seconds is None else seconds * 1000)]
+
+
+def finish(child: int) -> str:
+    """End a child process, if it still runs, and say how it ended."""
+    try:
+        os.kill(child, signal.SIGKILL)
+        status = os.waitpid(child, 0)[1]
+    except (ProcessLookupError, ChildProcessError):
+        return "crashed"
+    if os.WIFSIGNALED(status):
+        return f"signal {os.WTERMSIG(status)}"
+    return f"exit {os.WEXITSTATUS(status)}"

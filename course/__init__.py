@@ -1,0 +1,1 @@
+"""What learners read and import: lessons, data sets, models, weights."""
