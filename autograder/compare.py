@@ -58,15 +58,17 @@ def as_array(value) -> np.ndarray | None:
     if torch and isinstance(value, torch.Tensor):
         value = value.detach().cpu()
         return (value.float() if value.dtype is torch.bfloat16 else value).numpy()
-    if isinstance(value, (bool, int, float, complex, np.generic, np.ndarray)) or (isinstance(value, (list, tuple)) and _numbers(value)):
-        try:
-            array = np.asarray([as_array(v) for v in value] if isinstance(value, (list, tuple)) else value)
-        except (ValueError, OverflowError):
+    if isinstance(value, (list, tuple)):
+        parts = [as_array(v) for v in value]
+        if any(p is None or p.shape != parts[0].shape for p in parts):
             return None
-        if array.dtype == object:                    # whole numbers beyond 64 bits
-            array = array.astype(np.float64)
-        return array if array.dtype.kind in "biufc" else None
-    return None
+        value = np.stack(parts) if parts else np.zeros(0)
+    if not isinstance(value, (bool, int, float, complex, np.generic, np.ndarray)):
+        return None
+    array = np.asarray(value)
+    if array.dtype == object:                        # whole numbers beyond 64 bits
+        array = array.astype(np.float64)
+    return array if array.dtype.kind in "biufc" else None
 
 
 def _numbers(sequence) -> bool:

@@ -14,13 +14,15 @@ import time
 from dataclasses import asdict, replace
 from pathlib import Path
 
+from nbformat import writes
+
 from .assignment import Assignment, AssignmentError, role
 from .channel import Channel, Closed, pair
 from .isolation import IsolationError, Limits, bubblewrap
 from .result import ExerciseResult, Result
 
 START_SECONDS = 300
-SLACK = 10                                           # how many times the reference's own time an answer may take
+LEAST_SECONDS, SLACK = 8.0, 10                       # an answer may take this, and so many times the reference's own time
 QUIET = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "LANG": "C.UTF-8",
          "HOME": "/tmp", "MPLBACKEND": "module://matplotlib_inline.backend_inline", "PYTHONHASHSEED": "0"}
 
@@ -65,6 +67,13 @@ class Zygote:
             raise GraderError(f"the {self.module} process could not fork: {word.decode(errors='replace') or 'it is gone'}")
         return found[0]
 
+    def warm(self, modules: list[str]):
+        """Have it import these before it forks again."""
+        with self.lock:
+            for start in range(0, len(modules), 500):
+                self.control.send(" ".join(modules[start:start + 500]).encode())
+                self.control.recv(64)
+
     def close(self):
         self.control.close()
         try:
@@ -88,7 +97,7 @@ class Grader:
         prefix = bubblewrap(root, QUIET) if self.isolated else []
         self.zygotes = []
         try:
-            settings = {"isolated": self.isolated, "modules": assignment.modules, "limits": asdict(limits)}
+            settings = {"isolated": self.isolated, "modules": assignment.modules}
             self.sandbox = self._start("sandbox", settings, prefix)
             self.judge = self._start("judge", {"name": assignment.name, **{k: str(v) for k, v in paths.items()}}, [])
             for zygote in self.zygotes:
@@ -106,18 +115,31 @@ class Grader:
 
     def _calibrate(self):
         """Grade the reference; raises AssignmentError unless it earns full marks."""
-        from nbformat import writes
-        result = self.verdict("reference", writes(self.assignment.source).encode())
-        wrong = next((e for e in result.exercises if e.status not in ("passed", "manual")), None)
-        if wrong:
-            raise AssignmentError(f"{self.assignment.name}: the reference answer of {wrong.name} does not pass its own tests "
-                                  f"({wrong.status}: {wrong.message}); mend the notebook and build again")
-        longest = self._last_seconds
-        self.limits = replace(self.limits, test_seconds=min(self.limits.test_seconds, 5 + SLACK * longest))
+        trial = self._grade(writes(self.assignment.source).encode())
+        if trial is None:
+            raise AssignmentError(f"{self.assignment.name}: the reference takes too long or too much memory; make it lighter, or raise its limits")
+        for exercise in trial["exercises"]:
+            if exercise["status"] not in ("passed", "manual"):
+                raise AssignmentError(f"{self.assignment.name}: the reference answer of {exercise['name']} does not pass its own tests "
+                                      f"({exercise['status']}: {exercise['message']}); mend the notebook and build again")
+        limits = {kind: min(getattr(self.limits, kind), LEAST_SECONDS + SLACK * max(trial[kind].values(), default=0.0))
+                  for kind in ("cell_seconds", "test_seconds")}
+        self.limits = replace(self.limits, **limits)
+        for zygote in self.zygotes:
+            zygote.warm(trial["modules"])
 
     def verdict(self, student: str, submission: bytes, flags: tuple[str, ...] = ()) -> Result:
         """Grade one notebook, given as bytes. Whatever it holds, this returns a Result; `flags` are added to it."""
         start = time.monotonic()
+        answer = self._grade(submission)
+        seconds = time.monotonic() - start
+        if answer is None:
+            return self._unjudged(student, flags, seconds)
+        return Result(student, tuple(ExerciseResult(**e) for e in answer["exercises"]), (*flags, *answer["flags"]), seconds,
+                      answer["notebook"], answer["scores"])
+
+    def _grade(self, submission: bytes) -> dict | None:
+        """What the judge says of a submission; None if it had to be stopped."""
         ends = [pair() for _ in range(2)] + [socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET) for _ in range(self.places)]
         (talk, judge_talk), (judge_run, run), *controls = ends
         fds = []
@@ -130,7 +152,7 @@ class Grader:
                 sock.close()
             channel = Channel(talk, limit=256 << 20)
             channel.send("grade", submission, asdict(self.limits))
-            answer = self._supervise(channel, session, judge)
+            return self._supervise(channel, session, judge)
         finally:
             for fd in fds:
                 try:
@@ -141,11 +163,6 @@ class Grader:
             for both in ends:
                 for sock in both:
                     sock.close()
-        if answer is None:
-            return self._unjudged(student, flags, time.monotonic() - start)
-        self._last_seconds = max(answer["test_seconds"].values(), default=0.0)
-        return Result(student, tuple(ExerciseResult(**e) for e in answer["exercises"]), (*flags, *answer["flags"]),
-                      time.monotonic() - start, answer["notebook"], answer["scores"])
 
     def _supervise(self, channel, session, judge) -> dict | None:
         """Wait for the judge; meanwhile end what uses too much. None if the judge itself had to be ended."""
@@ -170,7 +187,6 @@ class Grader:
     def _unjudged(self, student, flags, seconds) -> Result:
         message = "grading this submission took too long or too much memory and was stopped; nothing in it was scored"
         exercises = tuple(ExerciseResult(e.name, 0.0, e.points, "timeout", None, message) for e in self.assignment.exercises)
-        from nbformat import writes
         return Result(student, exercises, (*flags, message), seconds, writes(self.assignment.release),
                       {t: 0.0 for e in self.assignment.exercises for t in e.tests})
 

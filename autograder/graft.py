@@ -100,7 +100,7 @@ def _append_extra(result, cells, budget):
 
 def _match(assignment, submitted, flags) -> dict[int, str]:
     """Which submitted cell stands for which of the instructor's: by grade_id, then cell id, then content."""
-    places, known = {}, {grade_id(c): c for c in assignment.release.cells}
+    places, changed, known = {}, [], {grade_id(c): c for c in assignment.release.cells}
     editable = set(assignment.answer_names) | {e.name for e in assignment.exercises if e.manual}
     for number, cell in enumerate(submitted):
         place = next((key for key in (cell.grade_id, cell.id) if key in known), None)
@@ -109,16 +109,17 @@ def _match(assignment, submitted, flags) -> dict[int, str]:
         if place is not None:
             places[number] = place
             if role(known[place]) in ("test", "setup") and not _same(cell.source, known[place].source):
-                flags.append(f"{place}: changed by the student; the instructor's cell was used")
+                changed.append(place)
     found = set(places.values())
     for name in editable - found:                     # the answer cell is gone: a cell that defines its names stands in for it
         wanted = set(assignment.answer_names.get(name, ()))
         for number, cell in enumerate(submitted):
             if number not in places and wanted and wanted <= set(names_defined(cell.source)):
                 places[number] = name
-    for name, cell in known.items():
-        if role(cell) in ("answer", "test", "manual") and name not in places.values():
-            flags.append(f"{name}: missing from the submission; the instructor's cell was used")
+    gone = [n for n, cell in known.items() if role(cell) in ("answer", "test", "manual") and n not in places.values()]
+    for what, names in (("changed", changed), ("missing", gone if submitted else [])):
+        if names:
+            flags.append(f"{what} by the student, the instructor's used: {', '.join(dict.fromkeys(names))}")
     return places
 
 

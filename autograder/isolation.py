@@ -23,8 +23,8 @@ PR_SET_DUMPABLE, PR_SET_SECCOMP, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS, PR_SET_CH
 @dataclass(frozen=True)
 class Limits:
     """What one submission may use. Seconds of wall time, bytes, counts."""
-    cell_seconds: float = 20.0
-    test_seconds: float = 20.0
+    cell_seconds: float = 60.0
+    test_seconds: float = 60.0
     memory: int = 2 << 30
     disk: int = 64 << 20
     processes: int = 64

@@ -10,7 +10,7 @@ import signal
 import socket
 import sys
 import time
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import nbformat
@@ -20,7 +20,7 @@ from .assignment import Assignment, AssignmentError, grade_id, role
 from .channel import Channel, Closed
 from .examine import BadTest, Checkpoint, Verdict, describe_loss, run_test
 from .graft import Graft, graft
-from .sandbox import warm
+from .sandbox import requests, warm
 from .sanitize import clean_outputs, clean_text
 from .result import ExerciseResult
 
@@ -31,6 +31,7 @@ class CellRun:
     outputs: list = field(default_factory=list)
     error: str | None = None
     lost: str | None = None
+    seconds: float = 0.0
 
 
 class Judge:
@@ -46,6 +47,7 @@ class Judge:
                 if error:
                     raise AssignmentError(f"{assignment.name}: setup cell {grade_id(cell)} raised {error}; mend it and build again")
         self.mistakes = mistakes.load(assignment.mistakes)
+        self.modules = set(sys.modules)
 
     def grade(self, submission: bytes, run: Channel, controls: list[socket.socket], kill, limits: isolation.Limits) -> dict:
         """Everything a Result needs but the student's name and the time."""
@@ -65,7 +67,8 @@ class Judge:
         scores = {n: v.score for n, v in verdicts.items()}
         scores |= {e.name: 0.0 if e.name in grafted.missing else None for e in self.assignment.exercises if e.manual}
         return {"exercises": [vars(e) for e in exercises], "flags": [clean_text(f, 300) for f in grafted.flags],
-                "scores": scores, "notebook": self._autograded(grafted, runs, verdicts, limits), "test_seconds": seconds}
+                "scores": scores, "notebook": self._autograded(grafted, runs, verdicts, limits), "test_seconds": seconds, "cell_seconds": {n: r.seconds for n, r in runs.items()},
+                "modules": sorted(set(sys.modules) - self.modules)}
 
     def _test(self, cell, names, grafted, runs, checkpoint, limits) -> Verdict:
         exercise = next(e for e in self.assignment.exercises if grade_id(cell) in e.tests)
@@ -142,7 +145,7 @@ def _run_cells(steps, run: Channel, kill, limits) -> dict[str, CellRun]:
     waiting = dict.fromkeys(runs)
     run.limit = 16 << 20
     try:
-        run.send("steps", steps, timeout=limits.cell_seconds)
+        run.send("steps", steps, asdict(limits), timeout=limits.cell_seconds)
         for _ in range(len(steps) + 1):
             kind, *fields = run.receive(timeout=limits.cell_seconds + 5)
             if kind == "end":
@@ -151,8 +154,8 @@ def _run_cells(steps, run: Channel, kill, limits) -> dict[str, CellRun]:
             if name is None:
                 break
             del waiting[name]
-            if kind == "ran" and len(fields) == 4 and type(fields[2]) in (str, type(None)):
-                runs[name] = CellRun(fields[1], fields[2])
+            if kind == "ran" and len(fields) == 4 and type(fields[2]) in (str, type(None)) and type(fields[3]) is float:
+                runs[name] = CellRun(fields[1], fields[2], seconds=fields[3])
             elif kind == "lost" and len(fields) == 2 and type(fields[1]) is str:
                 runs[name] = CellRun(lost=fields[1])
     except TimeoutError:
@@ -179,10 +182,7 @@ def main(control_fd: int, settings: str):
         return
     control.send(b"ready")
     children = 0
-    while True:
-        message, fds, *_ = socket.recv_fds(control, 64, 250)
-        if not message:
-            return
+    for fds in requests(control):
         while os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG) if children else None:
             children -= 1
         children += 1

@@ -17,43 +17,55 @@ from .shell import Shell
 
 
 def main(control_fd: int, settings: str):
-    """Serve until the grader hangs up. `settings`: JSON with `isolated`, `modules` and `limits`."""
+    """Serve until the grader hangs up. `settings`: JSON with `isolated` and `modules`."""
     settings = json.loads(settings)
-    isolated, limits = settings["isolated"], isolation.Limits(**settings["limits"])
+    isolated = settings["isolated"]
     control = socket.socket(fileno=control_fd)
     if isolated:
         isolation.settle_zygote()
     shell = warm(settings["modules"])
-    Shell.output_limit = limits.output
     control.send(b"ready")
-    while True:
-        message, fds, *_ = socket.recv_fds(control, 64, 250)
-        if not message:
-            return
+    for fds in requests(control):
         child = os.fork()
         if child == 0:
-            _start_session(control, fds, shell, isolated, limits)
+            _start_session(control, fds, shell, isolated)
         os.waitpid(child, 0)
         for fd in fds:
             os.close(fd)
 
 
-def warm(modules: list[str]) -> Shell:
-    """Import what the assignment imports, quietly, and return a shell; both are then shared by all forks."""
+def requests(control: socket.socket):
+    """The descriptors that come with each request for a fork, until the grader hangs up; imports what it names in between."""
+    while True:
+        message, fds, *_ = socket.recv_fds(control, 1 << 16, 250)
+        if not message:
+            return
+        if fds:
+            yield fds
+        else:
+            import_all(message.decode().split())
+            control.send(b"imported")
+
+
+def import_all(modules: list[str]):
     for name in modules:
         try:
             importlib.import_module(name)
         except Exception:                            # the cell that imports it will say so
             pass
-    if torch := sys.modules.get("torch"):
-        torch.set_num_threads(1)
-    shell = Shell.instance()
     gc.collect()
     gc.freeze()
-    return shell
 
 
-def _start_session(control, fds, shell, isolated, limits):
+def warm(modules: list[str]) -> Shell:
+    """Import what the assignment imports and return a shell; all forks share both."""
+    import_all(modules)
+    if torch := sys.modules.get("torch"):
+        torch.set_num_threads(1)
+    return Shell.instance()
+
+
+def _start_session(control, fds, shell, isolated):
     """In a fork of the zygote: close the sandbox around its own child, tell the grader that child's process, and end."""
     try:
         if isolated:
@@ -62,20 +74,24 @@ def _start_session(control, fds, shell, isolated, limits):
         if child:
             socket.send_fds(control, [b"started"], [os.pidfd_open(child)])
             os._exit(0)
-        _session(control, fds, shell, isolated, limits)
+        _session(control, fds, shell, isolated)
     except BaseException as error:
         control.send(f"{type(error).__name__}: {error}".encode()[:4096])
     finally:
         os._exit(1)
 
 
-def _session(control, fds, shell, isolated, limits):
+def _session(control, fds, shell, isolated):
     run, *controls = [socket.socket(fileno=fd) for fd in fds]
+    channel = Channel(run)
+    control.close()
+    _, steps, limits = channel.receive()
+    limits = isolation.Limits(**limits)
+    Shell.output_limit = limits.output
     if isolated:
         isolation.settle_child(limits)
     else:
         isolation.adopt_orphans()
-    control.close()
     os.setsid()
     quiet = os.open("/dev/null", os.O_RDWR)
     for fd in range(3):
@@ -83,8 +99,6 @@ def _session(control, fds, shell, isolated, limits):
     signal.signal(signal.SIGINT, signal.default_int_handler)
     seconds = int(2 * (limits.cell_seconds + limits.test_seconds)) + 1
     isolation.limit_resources(limits, seconds, processes=isolated)
-    channel = Channel(run)
-    _, steps = channel.receive()
     Session(shell, channel, controls, limits, isolated).live([Step(*step) for step in steps])
 
 
