@@ -31,7 +31,7 @@ def build(layout: Layout, name: str) -> bool:
     if written is None:
         raise AssignmentError(f"no solutions/{name}/notebook.py; write one (docs/architecture.md shows the format)")
     recipe = b"".join(p.read_bytes() for p in (written, Path(__file__)))
-    stamp, digest = layout.source(name).with_suffix(".sha256"), hashlib.sha256(recipe).hexdigest()
+    stamp, digest = layout.root / "build" / f"{name}.sha256", hashlib.sha256(recipe).hexdigest()
     if stamp.exists() and _digests(digest, layout.source(name), layout.release(name)) == stamp.read_text():
         return False
     with tempfile.TemporaryDirectory() as scratch:

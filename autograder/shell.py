@@ -6,6 +6,7 @@ import base64
 import io
 import logging
 import os
+import subprocess
 import sys
 import tempfile
 import traceback
@@ -93,11 +94,21 @@ class Shell(InteractiveShell):
     def enable_gui(self, gui=None):
         """There is no event loop to enable; `%matplotlib inline` needs none."""
 
-    def _showtraceback(self, etype, evalue, stb):
-        kept = [frame for frame in traceback.extract_tb(evalue.__traceback__) if is_cell(frame.filename)]
+    def system(self, cmd):
+        """`!command`, through a pipe: the sandbox has no terminals."""
+        ran = subprocess.run(self.var_expand(cmd, depth=1), shell=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        print(ran.stdout.decode(errors="replace"), end="")
+
+    def showtraceback(self, exc_tuple=None, *_, **__):
+        """Keep the exception with the student's own lines of its traceback; IPython's own is long, and slow on deep recursion."""
+        kind, error, trace = exc_tuple or sys.exc_info()
+        kept = [frame for frame in traceback.extract_tb(trace) if is_cell(frame.filename)][-10:]
         lines = ["Traceback (most recent call last):\n", *traceback.format_list(kept)] if kept else []
-        lines += traceback.format_exception_only(etype, evalue)
-        self.outputs.append({"output_type": "error", "ename": str(etype.__name__), "evalue": lines[-1].strip(), "traceback": lines})
+        lines += traceback.format_exception_only(kind, error)
+        self.outputs.append({"output_type": "error", "ename": str(kind.__name__), "evalue": lines[-1].strip(), "traceback": lines})
+
+    def showsyntaxerror(self, filename=None, running_compiled_code=False):
+        self.showtraceback()
 
     def run(self, source: str, name: str) -> tuple[list[dict], str | None]:
         """Run one cell; returns its outputs and the name of the exception that ended it, if one did."""

@@ -1,0 +1,81 @@
+"""Shared fixtures: a built copy of the course, and a warm grader of the real notebook behind the real wall."""
+import shutil
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from autograder import mistakes
+from autograder.assignment import grade_id
+from autograder.build import build
+from autograder.grader import Grader
+from autograder.layout import Layout
+
+ROOT = Path(__file__).resolve().parent.parent
+NAME = "01-magnitude-pruning"
+
+
+def copy_course(place: Path) -> Layout:
+    """The course without its working folders, built, in a folder of its own."""
+    for part in ("solutions", "course"):
+        shutil.copytree(ROOT / part, place / part, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "nbgrader_config.py", place)
+    layout = Layout(place)
+    build(layout, NAME)
+    return layout
+
+
+@pytest.fixture(scope="session")
+def layout(tmp_path_factory) -> Layout:
+    return copy_course(tmp_path_factory.mktemp("course"))
+
+
+@pytest.fixture
+def fresh(tmp_path) -> Layout:
+    """A course of the test's own, to write into."""
+    return copy_course(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def assignment(layout):
+    return layout.load(NAME)
+
+
+@pytest.fixture(scope="session")
+def grader(layout, assignment):
+    with Grader(layout.root, assignment, layout.paths(NAME)) as warm:
+        yield warm
+
+
+@pytest.fixture(scope="session")
+def right(assignment) -> dict[str, str]:
+    """The reference's answer cells, by exercise."""
+    return {grade_id(c): c.source for c in assignment.source.cells if grade_id(c) in assignment.answer_names}
+
+
+@pytest.fixture(scope="session")
+def known():
+    """Every known answer of the notebook: wrong ones have a diagnosis."""
+    folder = ROOT / "solutions" / NAME
+    return mistakes.load(folder / "mistakes.py") + mistakes.load(folder / "alternatives.py")
+
+
+@pytest.fixture(scope="session")
+def hand_in(assignment):
+    """Make a submission: the release notebook with these answers, and these extra cells behind named ones."""
+    def make(answers: dict[str, str], extra: dict[str, str] = {}) -> bytes:
+        notebook = nbformat.from_dict(assignment.release)
+        cells = []
+        for cell in notebook.cells:
+            cell.source = answers.get(grade_id(cell), cell.source)
+            cells.append(cell)
+            if grade_id(cell) in extra:
+                cells.append(nbformat.v4.new_code_cell(extra[grade_id(cell)]))
+        notebook.cells = cells
+        return nbformat.writes(notebook).encode()
+    return make
+
+
+def outcome(result, exercise):
+    """One exercise of a result."""
+    return next(e for e in result.exercises if e.name == exercise)

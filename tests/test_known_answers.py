@@ -1,0 +1,44 @@
+"""Every known mistake is caught and named, every alternative passes, behind the real wall."""
+import pytest
+
+from autograder import mistakes
+
+from .conftest import NAME, ROOT, outcome
+
+FOLDER = ROOT / "solutions" / NAME
+MISTAKES, ALTERNATIVES = mistakes.load(FOLDER / "mistakes.py"), mistakes.load(FOLDER / "alternatives.py")
+
+
+@pytest.mark.parametrize("wrong", MISTAKES, ids=lambda m: f"{m.exercise}-{m.name}")
+def test_a_mistake_loses_marks_and_gets_its_own_diagnosis(grader, assignment, hand_in, right, wrong):
+    answers = right | {wrong.exercise: wrong.cell(assignment.answer_names[wrong.exercise])}
+    result = grader.verdict("wrong", hand_in(answers))
+    found = outcome(result, wrong.exercise)
+    assert found.score < found.max_score and (found.mistake, found.message) == (wrong.name, wrong.diagnosis)
+    assert all(e.status == "passed" for e in result.exercises if e.name != wrong.exercise)
+
+
+@pytest.mark.parametrize("other", ALTERNATIVES, ids=lambda a: f"{a.exercise}-{a.name}")
+def test_another_right_answer_earns_full_marks(grader, assignment, hand_in, right, other):
+    result = grader.verdict("right", hand_in(right | {other.exercise: other.cell(assignment.answer_names[other.exercise])}))
+    assert [(e.status, e.message) for e in result.exercises] == [("passed", "")] * 3
+
+
+@pytest.mark.parametrize("source", ["None", "float('nan')", "lambda *a: None", "lambda *a: float('nan')", "lambda *a: a[0]", "lambda *a: a",
+                                    "lambda *a: 0", "lambda *a: ()", "lambda *a: np.zeros_like(a[0])", "lambda *a: (np.full(a[0].shape, np.nan),) * 2",
+                                    "lambda *a: np.ones(a[0].shape, bool)", "lambda *a: (a[0], np.ones(a[0].shape, bool))",
+                                    "lambda *a: np.random.rand(*a[0].shape) > .5", "type('Any', (), {'__eq__': lambda s, o: True})()"])
+def test_a_generic_answer_earns_nothing(grader, assignment, hand_in, source):
+    answers = {name: f"{name} = {source}" for name in assignment.answer_names}
+    result = grader.verdict("generic", hand_in(answers))
+    assert result.score == 0, [(e.name, e.score, e.message) for e in result.exercises]
+
+
+def test_stubbing_an_answer_costs_only_its_own_exercise(grader, hand_in, right):
+    for name in right:
+        result = grader.verdict("partial", hand_in({n: s for n, s in right.items() if n != name}))
+        assert {e.name: e.status for e in result.exercises} == {n: "missing" if n == name else "passed" for n in right}
+
+
+def test_the_reference_is_graded_alike_three_times(grader, hand_in, right):
+    assert [grader.verdict("same", hand_in(right)).score for _ in range(3)] == [12, 12, 12]
