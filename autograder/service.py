@@ -94,6 +94,9 @@ def serve(channel: Channel, namespace: dict):
             operation, *fields = channel.receive()
         except Closed:
             return
+        except values.Malformed:                     # what the test sent cannot be rebuilt here
+            channel.send("raise", ["TypeError"], None)
+            continue
         try:
             reply = "value", OPERATIONS[operation](service, *fields)
         except StopIteration if operation == "next" else ():

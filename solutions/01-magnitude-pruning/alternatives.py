@@ -106,7 +106,7 @@ def reparametrised(model, masks, optimizer, batch):
     loss = F.cross_entropy(model(batch[0]), batch[1])
     loss.backward()
     optimizer.step()
-    return float(loss)
+    return loss.item()
 
 
 @alternative("masked_train_step")

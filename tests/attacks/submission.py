@@ -61,6 +61,7 @@ class Submission:
         self.links: dict[str, str] = {}
         self.fifos: list[str] = []
         self.folders: list[str] = []
+        self.no_notebook = False
         for name, source in answers.items():
             self.answer(name, source)
 
@@ -113,10 +114,8 @@ class Submission:
             (folder / path).symlink_to(target)
         for path in self.fifos:
             os.mkfifo(folder / path)
-        if not os.path.lexists(folder / self.file) and self.raw != b"":
+        if not os.path.lexists(folder / self.file) and not self.no_notebook:
             (folder / self.file).write_bytes(self.bytes())
-        elif self.raw == b"" and not os.path.lexists(folder / self.file):
-            (folder / self.file).touch()
 
     def copy(self) -> "Submission":
         return copy.deepcopy(self)
