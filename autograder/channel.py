@@ -1,4 +1,4 @@
-"""Frames over a socket: a length, then one value as `values` packs it. Both ends of the wall speak through this.
+"""Frames over a socket: a length, then one message. Both ends of the wall speak through this.
 
 Does not trust its peer: a frame over the limit, a late one or a malformed one raises. Does not pass file descriptors:
 only the zygotes' control sockets do, with `socket.send_fds`.
@@ -19,13 +19,13 @@ class Closed(Exception):
 
 
 class Channel:
-    """One end of a stream socket that carries whole values.
+    """One end of a stream socket that carries whole messages: tuples that start with their name.
 
-    `opaque` and `revive` are passed on to `values.pack` and `values.unpack`.
+    `encode` and `decode` make bytes of them and back; plain data, unless the owner of this end sets others.
     """
 
-    def __init__(self, sock: socket.socket, opaque=None, revive=None, limit: int = FRAME_LIMIT):
-        self.sock, self.opaque, self.revive, self.limit = sock, opaque, revive, limit
+    def __init__(self, sock: socket.socket, encode=values.pack, decode=values.unpack, limit: int = FRAME_LIMIT):
+        self.sock, self.encode, self.decode, self.limit = sock, encode, decode, limit
         sock.setblocking(False)
 
     def fileno(self) -> int:
@@ -36,7 +36,7 @@ class Channel:
 
     def send(self, *message, timeout: float | None = None):
         """Send `message`; raises NotData, Closed, or TimeoutError after `timeout` seconds."""
-        data = values.pack(message, self.opaque)
+        data = self.encode(message)
         deadline = timeout and time.monotonic() + timeout
         view = memoryview(HEADER.pack(len(data)) + data)
         while view:
@@ -53,7 +53,7 @@ class Channel:
         (size,) = HEADER.unpack(self._read(HEADER.size, deadline))
         if size > self.limit:
             raise values.Malformed(f"a frame of {size} bytes, more than {self.limit}")
-        message = values.unpack(self._read(size, deadline), self.revive)
+        message = self.decode(self._read(size, deadline))
         if type(message) is not tuple or not message or type(message[0]) is not str:
             raise values.Malformed("a message without a name")
         return message

@@ -115,7 +115,7 @@ class Grader:
 
     def _calibrate(self):
         """Grade the reference; raises AssignmentError unless it earns full marks."""
-        trial = self._grade(writes(self.assignment.source).encode())
+        trial = self.ask(writes(self.assignment.source).encode())
         if trial is None:
             raise AssignmentError(f"{self.assignment.name}: the reference takes too long or too much memory; make it lighter, or raise its limits")
         for exercise in trial["exercises"]:
@@ -131,15 +131,14 @@ class Grader:
     def verdict(self, student: str, submission: bytes, flags: tuple[str, ...] = ()) -> Result:
         """Grade one notebook, given as bytes. Whatever it holds, this returns a Result; `flags` are added to it."""
         start = time.monotonic()
-        answer = self._grade(submission)
+        answer = self.ask(submission)
         seconds = time.monotonic() - start
         if answer is None:
             return self._unjudged(student, flags, seconds)
-        return Result(student, tuple(ExerciseResult(**e) for e in answer["exercises"]), (*flags, *answer["flags"]), seconds,
-                      answer["notebook"], answer["scores"])
+        return Result.from_judge(student, answer, seconds, flags)
 
-    def _grade(self, submission: bytes) -> dict | None:
-        """What the judge says of a submission; None if it had to be stopped."""
+    def ask(self, submission: bytes) -> dict | None:
+        """All that the judge says of a submission, with times; None if it had to be stopped."""
         ends = [pair() for _ in range(2)] + [socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET) for _ in range(self.places)]
         (talk, judge_talk), (judge_run, run), *controls = ends
         fds = []

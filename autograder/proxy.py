@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from . import values
 from .channel import Channel, Closed
-from .crossing import Pickled, Sender
+from .crossing import Sender
 
 # What an exception of the student's may arrive as: decided by the names of its own base classes, first match; else RuntimeError.
 STUDENT_ERRORS = {kind.__name__: kind for kind in (
@@ -46,7 +46,7 @@ class Conversation:
 
     def __init__(self, sock, scopes, secret_names, seconds: float, death=None):
         self.sender = Sender(scopes, secret_names, self._reference_of)
-        self.channel = Channel(sock, self.sender.opaque, self._revive)
+        self.channel = Channel(sock, self.sender.encode, lambda data: values.unpack(data, self._revive))
         self.deadline, self.death = time.monotonic() + seconds, death
         self.callbacks, self.methods, self.calls = [], {}, 0
         self.exams = []                                      # those that the test at hand has made
@@ -78,10 +78,10 @@ class Conversation:
             raise Forged(f"a malformed answer: {error}") from None
 
     def call(self, target, args, kwargs):
-        return self.request("call", target, *self.sender.arguments(args, kwargs))
+        return self.request("call", target, args, kwargs)
 
     def observe(self, probe, args, kwargs, seed):
-        return self.request("observe", probe, *self.sender.arguments(args, kwargs), seed)
+        return self.request("observe", probe, args, kwargs, seed)
 
     def _left(self):
         left = self.deadline - time.monotonic()
@@ -91,7 +91,7 @@ class Conversation:
 
     def _reference_of(self, value):
         if isinstance(value, Proxy):
-            return [values.HANDLE, object.__getattribute__(value, "_handle")]
+            return values.HANDLE, object.__getattribute__(value, "_handle")
         if isinstance(value, Callback):
             self.methods |= value.methods
             target = value.target
@@ -104,7 +104,7 @@ class Conversation:
             known = len(self.callbacks)
             self.callbacks.append(target)
             self.calls = max(self.calls, value.limit if isinstance(value, Callback) else 0)
-        return [values.CALLBACK, known, sorted(self.methods.get(type(target), ("__call__",)))]
+        return values.CALLBACK, known, tuple(self.methods.get(type(target), ("__call__",)))
 
     def _revive(self, tag, fields):
         if tag == values.HANDLE and len(fields) == 1 and type(fields[0]) is int:

@@ -26,6 +26,10 @@ class Result:
     notebook: str
     scores: dict[str, float | None]
 
+    @classmethod
+    def from_judge(cls, student: str, told: dict, seconds: float, flags: tuple[str, ...] = ()) -> "Result":
+        return cls(student, tuple(ExerciseResult(**e) for e in told["exercises"]), (*flags, *told["flags"]), seconds, told["notebook"], told["scores"])
+
     @property
     def score(self) -> float:
         return sum(e.score for e in self.exercises)

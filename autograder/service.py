@@ -7,7 +7,7 @@ import sys
 
 from . import values
 from .channel import Channel, Closed
-from .crossing import Receiver
+from .crossing import decode
 from .shell import is_cell
 
 _raise_from = {name: kind for name, kind in vars(__import__("builtins")).items()
@@ -32,13 +32,13 @@ class Service:
 
     def __init__(self, channel: Channel, namespace: dict):
         self.channel, self.namespace, self.objects, self.stubs = channel, namespace, [], {}
-        channel.opaque, channel.revive = self._opaque, Receiver(self._resolve).revive
+        channel.encode = lambda message: values.pack(message, self._opaque)
+        channel.decode = lambda data: decode(data, self._resolve)
 
     def names(self, wanted):
         return {name: self.namespace[name] for name in wanted if name in self.namespace}
 
     def call(self, target, args, kwargs):
-        args, kwargs = args if kwargs is None else (args, kwargs)
         return target(*args, **kwargs)
 
     def observe(self, probe, args, kwargs, number):
@@ -76,10 +76,9 @@ class Service:
         self.objects.append(value.value if isinstance(value, Whole) else value)
         return [values.HANDLE, len(self.objects) - 1]
 
-    def _resolve(self, tag, fields):
+    def _resolve(self, tag, number, methods=()):
         if tag == values.HANDLE:
-            return self.objects[fields[0]]
-        number, methods = fields
+            return self.objects[number]
         return self.stubs.setdefault(number, Stub(self, number, methods))
 
 
@@ -94,7 +93,7 @@ def serve(channel: Channel, namespace: dict):
             operation, *fields = channel.receive()
         except Closed:
             return
-        except values.Malformed:                     # what the test sent cannot be rebuilt here
+        except Exception:                            # what the test sent cannot be rebuilt here
             channel.send("raise", ["TypeError"], None)
             continue
         try:

@@ -4,7 +4,7 @@ None, bool, int, float, str, bytes, list, tuple, dict, set, numpy arrays and sca
 named tuples and Parameters are made plain. Every container is written as `[tag, …]`, so that nothing a sender writes can be
 read as anything else. `pack` asks `opaque(value)` for the fields of what is not data, `unpack` gives them to `revive(tag, fields)`.
 
-Does not pickle, and does not know what a handle is: that is `crossing` and `proxy`.
+Does not pickle, and does not know what a handle is: that is `proxy`.
 """
 import collections
 import math
@@ -14,7 +14,7 @@ import msgpack
 import numpy as np
 
 LIST, TUPLE, SET, DICT, ARRAY, SCALAR, TENSOR, BIG_INT = range(8)
-HANDLE, CALLBACK, PROBE, PICKLE = range(8, 12)
+HANDLE, CALLBACK = 8, 9
 
 MAX_DEPTH = 40
 MAX_ITEMS = 2_000_000

@@ -186,6 +186,6 @@ def test_a_forged_callback_is_seen(method):
     conversation = Conversation(ours, [{}], frozenset(), 2.0)
     conversation.sender.reference_of(Callback(Device(), METHODS))
     from autograder import values
-    Channel(theirs, opaque=lambda v: [values.CALLBACK, 0]).send("callback", object(), method, (), {})
+    Channel(theirs, lambda m: values.pack(m, lambda v: [values.CALLBACK, 0])).send("callback", object(), method, (), {})
     with pytest.raises(Forged):
         conversation.request("names", [])

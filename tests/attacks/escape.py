@@ -123,7 +123,7 @@ for pid in [int(p) for p in os.listdir("/proc") if p.isdigit()]:
         command = open(f"/proc/{pid}/cmdline").read()
     except OSError:
         continue
-    if "autograder.judge" in command or "pytest" in command or "nbgrader" in command:
+    if "autograder.judge" in command or "nbgrader autograde" in command:
         worked = True
 """)
 

@@ -50,7 +50,8 @@ def room(tmp_path_factory, chosen):
     while (survivors := _living(set(_descendants(os.getpid())) - before)) and time.monotonic() < end:
         time.sleep(0.1)
     room.survivors = survivors
-    print(f"\ngraded {len(room.results)} submissions in {room.seconds:.0f} s")
+    slowest = sorted(room.results.values(), key=lambda r: -r.seconds)[:12]
+    print(f"\ngraded {len(room.results)} submissions in {room.seconds:.0f} s; slowest:", *(f"{r.student} {r.seconds:.0f}" for r in slowest))
     return room
 
 
