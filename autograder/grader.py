@@ -24,7 +24,8 @@ from .result import ExerciseResult, Result
 START_SECONDS = 300
 LEAST_SECONDS, SLACK = 8.0, 10                       # an answer may take this, and so many times the reference's own time
 QUIET = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "LANG": "C.UTF-8",
-         "HOME": "/tmp", "MPLBACKEND": "module://matplotlib_inline.backend_inline", "PYTHONHASHSEED": "0"}
+         "HOME": "/tmp", "MPLBACKEND": "module://matplotlib_inline.backend_inline", "PYTHONHASHSEED": "0",
+         "USER": "student"}
 
 
 class GraderError(Exception):
@@ -153,6 +154,8 @@ class Grader:
             channel.send("grade", submission, asdict(self.limits))
             return self._supervise(channel, session, judge)
         finally:
+            for pid in _descendants(_pid_of(fds[0])) if fds and not self.isolated else ():
+                _kill(pid)                           # no PID namespace to end them all at once
             for fd in fds:
                 try:
                     signal.pidfd_send_signal(fd, signal.SIGKILL)
@@ -180,7 +183,7 @@ class Grader:
                     raise GraderError(f"the judge failed, which is a bug of ours:\n{answer}")
                 return answer
             if victim := heaviest_over(base, self.limits.memory):
-                os.kill(victim, signal.SIGKILL)
+                _kill(victim)
         return None
 
     def _unjudged(self, student, flags, seconds) -> Result:
@@ -200,6 +203,13 @@ class Grader:
         self.close()
 
 
+def _kill(pid: int):
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+
+
 def _pid_of(pidfd: int) -> int:
     with open(f"/proc/self/fdinfo/{pidfd}") as file:
         return int(next(line for line in file if line.startswith("Pid:")).split()[1])
@@ -216,7 +226,8 @@ def heaviest_over(base: int, limit: int) -> int | None:
 
 
 def _descendants(pid):
-    found = [pid]
+    """A process and all below it; none if it is gone (its pidfd then says −1, which to kill would mean everyone)."""
+    found = [pid] if pid > 0 else []
     for one in found:
         try:
             with open(f"/proc/{one}/task/{one}/children") as file:

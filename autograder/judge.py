@@ -5,12 +5,11 @@ submission, or write a gradebook: that is `grader` and `gradebook`.
 """
 import json
 import os
-import resource
 import signal
 import socket
 import sys
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import nbformat
@@ -199,10 +198,11 @@ def _serve_submission(control, fds, judge):
     session, talk, run, *controls = fds
     talk = Channel(socket.socket(fileno=talk))
     try:
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         _, submission, limits = talk.receive()
+        limits = isolation.Limits(**limits)
+        isolation.limit_resources(replace(limits, memory=2 * limits.memory, open_files=1024), 3600, processes=False)
         result = judge.grade(submission, Channel(socket.socket(fileno=run)), [socket.socket(fileno=fd) for fd in controls],
-                             lambda: signal.pidfd_send_signal(session, signal.SIGKILL), isolation.Limits(**limits))
+                             lambda: signal.pidfd_send_signal(session, signal.SIGKILL), limits)
         talk.send("result", result)
     except BaseException:
         import traceback

@@ -45,13 +45,12 @@ def read(layout: Layout, assignment: str, student: str) -> Submission:
 
 
 def remove_refused(layout: Layout, assignment: str, student: str):
-    """Delete from the autograded folder what nbgrader copied there and `read` refuses."""
-    folder = layout.autograded(assignment, student)
+    """Delete from the autograded folder what nbgrader copied there from a submission and `read` refuses."""
+    folder, ours = layout.autograded(assignment, student), layout.source(assignment).parent
     for place, _, files in os.walk(folder):
-        for name in files:
-            path = Path(place, name)
-            if path.parent != folder or name not in (f"{assignment}.ipynb", *EXPECTED) or \
-                    not _is_file(layout.submitted(assignment, student) / name):
+        for path in (Path(place, name) for name in files):
+            expected = path.parent == folder and path.name in (f"{assignment}.ipynb", *EXPECTED)
+            if not (expected and _is_file(layout.submitted(assignment, student) / path.name)) and not (ours / path.relative_to(folder)).exists():
                 path.unlink()
 
 
