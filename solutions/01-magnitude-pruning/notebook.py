@@ -172,7 +172,7 @@ exam.score()
 # - the weights arrive masked, but the optimizer may still carry momentum for pruned weights from before, and gradients of an earlier
 #   step may still be in `.grad`. Tested with SGD with momentum and weight decay, and with Adam.
 #
-# Source: Han et al. (2015), section 3.3, "retrain": pruned connections stay removed.
+# Source: Han et al. (2015), section 3, third step: retrain to learn the final weights of the connections that remain.
 #
 # *Worked example.* SGD with learning rate 0.1 and momentum 0.9; a pruned weight is 0 now, its momentum from before pruning is 2 and its
 # gradient 0. The optimizer moves it to −0.1 · (0.9 · 2) = −0.18. Masking the gradient does not help; masking the weight does.
@@ -227,7 +227,8 @@ def retrain(step, sizes, method, options, masked, rounds, seed):
         losses.append(step(model, masks, optimizer, batch))
         with torch.no_grad():
             model(batch[0])                          # a reparametrised layer renews its weight here
-        trace.append([(layer.weight.detach().clone(), layer.bias.detach().clone()) for layer in model if hasattr(layer, "weight")])
+        linear = [layer for layer in model if isinstance(layer, torch.nn.Linear)]
+        trace.append([(layer.weight.detach().clone(), layer.bias.detach().clone()) for layer in linear])
     return {"losses": losses, "trace": trace, "masks": masks}
 
 
