@@ -4,6 +4,7 @@ The visible part comes first; if it fails, the hidden part is run all the same, 
 a message: only the test's own words, the class of an exception, and a line number in the student's cell.
 """
 import ast
+import signal
 import socket
 from dataclasses import dataclass
 
@@ -64,8 +65,11 @@ class Checkpoint:
             return ""
 
     def close(self):
+        """End the test's process; returns when the checkpoint has cleaned up after it."""
         try:
             self.control.send(b"stop")
+            while wait([self.control], 5) and self.control.recv(64) not in (b"clean", b""):
+                pass
         except OSError:
             pass
 
@@ -79,6 +83,8 @@ def run_test(cell, points: float, exercise: Exercise, names: list[str], checkpoi
     except OSError:
         return Verdict(0.0, "crashed", message="the answer's process was gone before its test")
     token = wall.set(conversation)
+    signal.signal(signal.SIGALRM, _give_up)
+    signal.setitimer(signal.ITIMER_REAL, seconds + 1)        # the judge's own work on what the student's code gave counts too
     try:
         bound = conversation.request("names", names)
         if type(bound) is not dict:
@@ -97,9 +103,14 @@ def run_test(cell, points: float, exercise: Exercise, names: list[str], checkpoi
     except Forged:
         return Verdict(0.0, "crashed", message="the answer's process sent what no answer sends")
     finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
         wall.reset(token)
         conversation.channel.close()
         checkpoint.close()
+
+
+def _give_up(*_):
+    raise TimedOut
 
 
 def _examine(cell, points, scope, conversation, mistakes, own_names) -> Verdict:

@@ -3,13 +3,14 @@
 Takes nothing else from a submission: no metadata, no outputs, no cell type, no test. Does not run anything.
 """
 import json
+import re
 from collections import defaultdict
 from dataclasses import dataclass, field
 
 import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell
 
-from .assignment import Assignment, grade_id, names_defined, role
+from .assignment import Assignment, grade_id, role
 
 MAX_BYTES = 20 << 20
 MAX_EXTRA_CELLS = 200
@@ -71,7 +72,7 @@ def graft(assignment: Assignment, submission: bytes) -> Graft:
         if len(given) > 1:
             result.flags.append(f"{name}: {len(given)} answer cells; the last one that is not empty counts")
         result.answers[name] = filled[-1] if filled else None
-    elsewhere = {name for cells in extra.values() for cell in cells for name in names_defined(cell.source)}
+    elsewhere = {name for cells in extra.values() for cell in cells for name in _names(cell.source)}
     for name, given in result.answers.items():
         names = set(assignment.answer_names.get(name, ()))
         if given is None and not (names and names <= elsewhere):
@@ -114,7 +115,7 @@ def _match(assignment, submitted, flags) -> dict[int, str]:
     for name in editable - found:                     # the answer cell is gone: a cell that defines its names stands in for it
         wanted = set(assignment.answer_names.get(name, ()))
         for number, cell in enumerate(submitted):
-            if number not in places and wanted and wanted <= set(names_defined(cell.source)):
+            if number not in places and wanted and wanted <= set(_names(cell.source)):
                 places[number] = name
     gone = [n for n, cell in known.items() if role(cell) in ("answer", "test", "manual") and n not in places.values()]
     for what, names in (("changed", changed), ("missing", gone if submitted else [])):
@@ -129,6 +130,11 @@ def _stub(assignment, name) -> str:
 
 def _same(a: str, b: str) -> bool:
     return a == b or "".join(a.split()) == "".join(b.split())
+
+
+def _names(source: str) -> list[str]:
+    """The names that a student's cell seems to define. Not parsed: a parser can be kept busy for minutes."""
+    return [a or b for a, b in re.findall(r"(?m)^(?:async +)?(?:def|class) +(\w+)|^(\w+) *=(?!=)", source)]
 
 
 def _text(value) -> str:

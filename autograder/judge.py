@@ -24,6 +24,9 @@ from .sanitize import clean_outputs, clean_text
 from .result import ExerciseResult
 
 
+IMAGES = 32 << 20                                     # characters of pictures that an autograded notebook may hold
+
+
 @dataclass
 class CellRun:
     """What running one cell gave, as the sandbox tells it."""
@@ -117,7 +120,7 @@ class Judge:
                         cell.outputs.append(nbformat.v4.new_output("stream", name="stdout", text=verdict.message + "\n"))
                     cell.outputs.append(nbformat.v4.new_output("execute_result", data={"text/plain": repr(float(verdict.score))}))
                 elif ran := runs.get(name):
-                    cell.outputs = clean_outputs(ran.outputs, limits.output)
+                    cell.outputs = clean_outputs(ran.outputs, limits.output, IMAGES // len(runs))
                     if ran.lost:
                         cell.outputs.append(nbformat.v4.new_output("stream", name="stdout", text=f"This cell was stopped: {describe_loss(ran.lost)[1]}.\n"))
             notebook.cells.append(cell)

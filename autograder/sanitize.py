@@ -12,7 +12,6 @@ from nbformat.v4 import new_output
 
 CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 IMAGES = {"image/png": b"\x89PNG\r\n\x1a\n", "image/jpeg": b"\xff\xd8\xff"}
-IMAGE_LIMIT = 4 << 20
 
 
 def clean_text(text, limit: int = 64 << 10) -> str:
@@ -21,9 +20,9 @@ def clean_text(text, limit: int = 64 << 10) -> str:
     return text if len(text) <= limit else text[:limit] + "\n… cut here: the output was longer"
 
 
-def clean_outputs(outputs, limit: int) -> list:
-    """What a cell gave, as valid notebook outputs of at most about `limit` characters of text; anything unknown is dropped."""
-    kept, images = [], IMAGE_LIMIT
+def clean_outputs(outputs, limit: int, images: int) -> list:
+    """What a cell gave, as valid notebook outputs of about `limit` characters of text and of images at most; the unknown is dropped."""
+    kept = []
     for output in outputs if type(outputs) is list else []:
         if type(output) is not dict or limit <= 0:
             continue

@@ -5,6 +5,7 @@ answer would. Each student cell runs in a fork, so a crash or a time-out leaves 
 Each test cell is served by a fork of a checkpoint that is thrown away.
 """
 import gc
+import mmap
 import os
 import select
 import signal
@@ -22,14 +23,16 @@ Step = namedtuple("Step", "name source guarded")
 
 
 class Session:
-    """Runs in the first process of the submission's namespaces, and in its forks.
+    """Runs in the submission's base process, and in its forks.
 
     `run` carries what the cells gave to the judge; on `controls[i]` the judge asks for forks of checkpoint i.
     """
 
     def __init__(self, shell, run: Channel, controls: list[socket.socket], limits: isolation.Limits, isolated: bool):
         self.shell, self.run, self.controls, self.limits, self.isolated = shell, run, controls, limits, isolated
-        self.held, self.chain, self.done = [], [os.getpid()], None
+        self.held, self.done = [], None
+        self.members = memoryview(mmap.mmap(-1, mmap.PAGESIZE)).cast("i")        # shared: how many checkpoints, and their processes
+        self._join(os.getppid()), self._join(os.getpid())
         self.set_threads = getattr(sys.modules.get("torch"), "set_num_threads", None)
 
     def live(self, steps: list[Step]):
@@ -65,7 +68,8 @@ class Session:
         child = self._fork()
         if child == 0:
             os.close(finished)
-            self.held, self.done, self.chain = [], done, [*self.chain, os.getpid()]
+            self.held, self.done = [], done
+            self._join(os.getpid())
             return True
         os.close(done)
         ended = os.pidfd_open(child)
@@ -79,7 +83,7 @@ class Session:
         return False
 
     def _serve_tests(self):
-        if not self.held and os.getpid() != self.chain[0]:
+        if not self.held and os.getpid() != self.members[2]:
             os._exit(0)                              # no test starts from here
         while True:
             for control in wait(self.held, None):
@@ -92,7 +96,6 @@ class Session:
     def _serve_test(self, control, fd):
         child = self._fork()
         if child == 0:
-            os.setpgid(0, 0)
             try:
                 serve(Channel(socket.socket(fileno=fd)), self.shell.user_ns)
             finally:
@@ -105,10 +108,8 @@ class Session:
         if not stopped:
             control.send(why.encode())
         control.recv(64)                             # the judge's word that it is done with this test
-        try:
-            os.killpg(child, signal.SIGKILL)
-        except OSError:
-            pass
+        self._stop_strays()
+        control.send(b"clean")
 
     def _fork(self) -> int:
         if self.set_threads:
@@ -116,14 +117,23 @@ class Session:
         gc.freeze()
         return os.fork()
 
+    def _join(self, pid: int):
+        """Count a process among those that `_stop_strays` leaves alone."""
+        self.members[0] += 1
+        self.members[self.members[0]] = pid
+
     def _stop_strays(self):
-        """Kill what a cell left running: whatever is in this PID namespace and is no checkpoint."""
-        for name in os.listdir("/proc") if self.isolated else ():
-            if name.isdigit() and int(name) not in self.chain:
+        """Kill what a cell or a test left running: whatever is in this PID namespace and is no checkpoint, until nothing is."""
+        for _ in range(200 if self.isolated else 0):
+            strays = {int(name) for name in os.listdir("/proc") if name.isdigit()} - {*self.members[1:self.members[0] + 1], os.getpid()}
+            if not strays:
+                return
+            for pid in strays:
                 try:
-                    os.kill(int(name), signal.SIGKILL)
+                    os.kill(pid, signal.SIGKILL)
                 except ProcessLookupError:
                     pass
+            time.sleep(0.002)                        # the first process of the namespace buries them
 
 
 def wait(sources, seconds):

@@ -82,7 +82,7 @@ def _opaque(value, opaque):
 def unpack(data: bytes, revive=None):
     """The value that `pack` wrote; raises Malformed on anything else."""
     try:
-        return _Decoder(revive).decode(msgpack.unpackb(data, raw=False, use_list=True, strict_map_key=True), 0)
+        return _Decoder(revive).decode(msgpack.unpackb(data, raw=False, use_list=True, max_map_len=0), 0)
     except Malformed:
         raise
     except Exception as error:                       # msgpack's own errors are many, and share no class
@@ -107,9 +107,7 @@ class _Decoder:
             if type(nodes) is not list:
                 raise Malformed("a container without its values")
             values = [self.decode(n, depth + 1) for n in nodes]
-            if tag == DICT:
-                return dict(zip(values[::2], values[1::2], strict=True))
-            return (list, tuple, set)[tag](values)
+            return values if tag == LIST else tuple(values) if tag == TUPLE else _keyed(tag, values)
         if tag == BIG_INT:
             return int(_exact(fields[0], str), 16)
         if tag in (ARRAY, SCALAR):
@@ -120,6 +118,17 @@ class _Decoder:
         if self.revive is None or type(tag) is not int:
             raise Malformed("an unknown tag")
         return self.revive(tag, fields)
+
+
+def _keyed(tag, values):
+    """A set or dictionary, key by key: keys chosen to collide take long, and a loop can be interrupted."""
+    made = {} if tag == DICT else set()
+    for key, value in zip(values[::2], values[1::2], strict=True) if tag == DICT else ((v, None) for v in values):
+        if tag == DICT:
+            made[key] = value
+        else:
+            made.add(key)
+    return made
 
 
 def _exact(value, kind):
