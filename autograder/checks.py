@@ -99,7 +99,10 @@ class Exam:
         self._group(title, cases, weight, of, probe, lambda outcome, wanted, args: _compare(outcome, wanted, rtol, atol))
 
     def law(self, title: str, law, cases, *, weight: float = 1, of: str | None = None, probe=None):
-        """Every case must keep `law(result, *args)`, which asserts what must hold and says in each assert what does not."""
+        """Every case must keep `law(result, *args)`, which asserts what must hold and says in each assert what does not.
+
+        Where the reference raises, the answer must raise alike.
+        """
         self._group(title, cases, weight, of, probe, lambda outcome, wanted, args: _keeps(law, outcome, wanted, args))
 
     def score(self) -> float:
@@ -170,6 +173,8 @@ def _compare(outcome, wanted, rtol, atol):
 
 
 def _keeps(law, outcome, wanted, args):
+    if wanted.raised:
+        return _compare(outcome, wanted, 0, 0)
     if reason := _raised(outcome):
         return reason
     try:

@@ -1,4 +1,5 @@
-"""The instructor's command line: `autograder build`, `grade`, `demo`. Errors are one line; exit code 2 says it was one of them."""
+"""The instructor's command line: `autograder build`, `grade`, `demo`. Errors are one line; exit code 2 says it was one of them,
+exit code 1 that some submission got no verdict."""
 import argparse
 import json
 import os
@@ -13,7 +14,7 @@ from rich.table import Table
 from .assignment import AssignmentError
 from .build import build
 from .grade import grade
-from .grader import GraderError
+from .grader import FAULT, GraderError
 from .isolation import IsolationError
 from .layout import Layout
 from .result import Result, report
@@ -37,7 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
     one.add_argument("assignments", nargs="*", metavar="ASSIGNMENT", help="default: all")
     one = commands.add_parser("grade", parents=[shared, isolation], help="grade submitted/ into the gradebook")
     one.add_argument("assignment", metavar="ASSIGNMENT")
-    one.add_argument("--student", action="append", metavar="ID", help="only this one; may be given again")
+    one.add_argument("--student", nargs="+", action="extend", metavar="ID", help="only these")
     one.add_argument("--jobs", type=int, help="submissions graded at once (default: one per processor)")
     one.add_argument("--json", type=Path, metavar="FILE", help="write every result there")
     one = commands.add_parser("demo", parents=[shared, isolation], help="a simulated class, submitted and graded in demo/")
@@ -70,7 +71,7 @@ def _grade(options) -> int:
         beside.write_text(json.dumps(report(options.assignment, results), indent=1))
         os.replace(beside, options.json)
     print_summary(results)
-    return 0
+    return 1 if any(flag.startswith(FAULT) for r in results for flag in r.flags) else 0
 
 
 def grade_with_progress(layout, assignment, students, isolation, jobs=None) -> list[Result]:

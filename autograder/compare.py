@@ -67,7 +67,10 @@ def as_array(value) -> np.ndarray | None:
         return None
     array = np.asarray(value)
     if array.dtype == object:                        # whole numbers beyond 64 bits
-        array = array.astype(np.float64)
+        try:
+            array = array.astype(np.float64)
+        except OverflowError:
+            return None
     return array if array.dtype.kind in "biufc" else None
 
 

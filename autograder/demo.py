@@ -1,7 +1,6 @@
 """A simulated class: submissions of the real notebook with known answers, submitted and graded in a course of their own.
 
-Every member's outcome is known beforehand; the demo says where grading disagrees. The members that would harm a machine without
-a sandbox stay away where there is none.
+Every member's outcome is known beforehand; the demo says where grading disagrees. Where there is no sandbox, only the honest come.
 """
 import shutil
 from dataclasses import dataclass
@@ -15,14 +14,14 @@ from .build import build
 from .layout import Layout
 
 CHEATS = {
-    "rewrites-asserts": """
+    "cheat-rewrites-asserts": """
 import ast
 class Drop(ast.NodeTransformer):
     def visit_Assert(self, node):
         return ast.Pass()
 get_ipython().ast_transformers.append(Drop())
 """,
-    "equals-everything": """
+    "cheat-equals-everything": """
 class Everything:
     def __eq__(self, other): return True
     def __getattr__(self, name): return self
@@ -32,8 +31,8 @@ class Everything:
 {names} = Everything()
 """,
 }
-HARM = {"loops-forever": "while True:\n    pass", "ends-its-process": "import os\nos._exit(0)",
-        "takes-all-memory": "hoard = []\nwhile True:\n    hoard.append(bytearray(50_000_000))"}
+HARM = {"harm-loops-forever": "while True:\n    pass", "harm-ends-its-process": "import os\nos._exit(0)",
+        "harm-takes-all-memory": "hoard = []\nwhile True:\n    hoard.append(bytearray(50_000_000))"}
 
 
 @dataclass(frozen=True)
@@ -44,8 +43,8 @@ class Member:
     expected: dict[str, tuple[str, str | None]]
 
 
-def members(assignment: Assignment, folder: Path, harmless: bool) -> list[Member]:
-    """The class. `harmless` leaves out those who crash, loop and hoard."""
+def members(assignment: Assignment, folder: Path, honest: bool) -> list[Member]:
+    """The class; `honest` leaves out those who cheat, crash, loop and hoard."""
     right = {grade_id(c): c.source for c in assignment.source.cells if grade_id(c) in assignment.answer_names}
     passed = {name: ("passed", None) for name in right}
     known = {kind: mistakes.load(folder / f"{kind}.py") for kind in ("mistakes", "alternatives")}
@@ -58,10 +57,8 @@ def members(assignment: Assignment, folder: Path, harmless: bool) -> list[Member
             found.append(Member(f"{kind[:-1]}-{number + 1}", given, expected))
     first = next(iter(right))
     names = ", ".join(assignment.answer_names[first])
-    for name, source in CHEATS.items():
-        found.append(Member(f"cheat-{name}", right | {first: source.replace("{names}", names)}, passed | {first: ("wrong", None)}))
-    for name, source in {} if harmless else HARM.items():
-        found.append(Member(f"harm-{name}", right | {first: source}, passed | {first: ("wrong", None)}))
+    for name, source in {} if honest else (CHEATS | HARM).items():
+        found.append(Member(name, right | {first: source.replace("{names}", names)}, passed | {first: ("wrong", None)}))
     return found
 
 
@@ -92,7 +89,7 @@ def run_demo(root: Path, isolation: str, console) -> int:
     for name in names:
         build(layout, name)
         assignment = layout.load(name)
-        group = members(assignment, layout.solution(name), harmless=isolation == "process")
+        group = members(assignment, layout.solution(name), honest=isolation == "process")
         for member in group:
             submit(layout, assignment, member)
         results = {r.student: r for r in grade_with_progress(layout, name, None, isolation)}

@@ -22,6 +22,7 @@ from .isolation import IsolationError, Limits, bubblewrap
 from .result import ExerciseResult, Result
 
 START_SECONDS = 300
+FAULT = "the grader failed, which is a bug of ours"
 LEAST_SECONDS, SLACK = 8.0, 10                       # an answer may take this, and so many times the reference's own time
 QUIET = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "LANG": "C.UTF-8",
          "HOME": "/tmp", "MPLBACKEND": "module://matplotlib_inline.backend_inline",
@@ -119,6 +120,8 @@ class Grader:
         trial = self.ask(writes(self.assignment.source).encode())
         if trial is None:
             raise AssignmentError(f"{self.assignment.name}: the reference takes too long or too much memory; make it lighter, or raise its limits")
+        if "fault" in trial:
+            raise GraderError(f"{FAULT}: {trial['fault']}")
         for exercise in trial["exercises"]:
             if exercise["status"] not in ("passed", "manual"):
                 raise AssignmentError(f"{self.assignment.name}: the reference answer of {exercise['name']} does not pass its own tests "
@@ -135,7 +138,11 @@ class Grader:
         answer = self.ask(submission)
         seconds = time.monotonic() - start
         if answer is None:
-            return self._unjudged(student, flags, seconds)
+            message = "grading this submission took too long or too much memory and was stopped; nothing in it was scored"
+            return self._unjudged(student, (*flags, message), seconds, "timeout", message)
+        if "fault" in answer:
+            flags = (*flags, f"{FAULT}: {answer['fault']}")
+            return self._unjudged(student, flags, seconds, "error", "the grader failed on this submission; tell your instructor")
         return Result.from_judge(student, answer, seconds, flags)
 
     def ask(self, submission: bytes) -> dict | None:
@@ -179,17 +186,14 @@ class Grader:
                     kind, answer = channel.receive(timeout=60)
                 except Closed:
                     return None
-                if kind == "failed":
-                    raise GraderError(f"the judge failed, which is a bug of ours:\n{answer}")
                 return answer
             if victim := heaviest_over(base, self.limits.memory):
                 _kill(victim)
         return None
 
-    def _unjudged(self, student, flags, seconds) -> Result:
-        message = "grading this submission took too long or too much memory and was stopped; nothing in it was scored"
-        exercises = tuple(ExerciseResult(e.name, 0.0, e.points, "timeout", None, message) for e in self.assignment.exercises)
-        return Result(student, exercises, (*flags, message), seconds, writes(self.assignment.release),
+    def _unjudged(self, student, flags, seconds, status, message) -> Result:
+        exercises = tuple(ExerciseResult(e.name, 0.0, e.points, status, None, message) for e in self.assignment.exercises)
+        return Result(student, exercises, flags, seconds, writes(self.assignment.release),
                       {t: 0.0 for e in self.assignment.exercises for t in e.tests})
 
     def close(self):

@@ -13,7 +13,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell
 from .assignment import Assignment, grade_id, role
 
 MAX_BYTES = 20 << 20
-MAX_EXTRA_CELLS = 200
+MAX_CELLS, MAX_EXTRA_CELLS = 5000, 200
 MAX_SOURCE = 1 << 20
 
 
@@ -46,6 +46,8 @@ def read_cells(submission: bytes) -> list[_Cell]:
         raise ValueError("the file is no notebook") from None
     if type(cells) is not list:
         raise ValueError("the file is no notebook")
+    if len(cells) > MAX_CELLS:
+        raise ValueError(f"the notebook has more than {MAX_CELLS} cells")
     return [_Cell(_text(c.get("cell_type")), _source(c.get("source")), _text(c.get("id")), _text(_meta(c).get("grade_id")))
             for c in cells if type(c) is dict]
 

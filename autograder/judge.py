@@ -3,12 +3,14 @@
 Its zygote has the assignment's setup run already and forks once per submission. Does not start processes, keep time for a whole
 submission, or write a gradebook: that is `grader` and `gradebook`.
 """
+import builtins
 import json
 import os
 import signal
 import socket
 import sys
 import time
+import traceback
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -88,7 +90,7 @@ class Judge:
             return Verdict(0.0, "error", message=f"the test itself is wrong, tell your instructor: {error}")
         error = next((runs[a].error for a in exercise.answers if runs[a].error), None)
         if verdict.status == "missing" and error:
-            return Verdict(0.0, "error", message=f"the cell raised {clean_text(error, 100)}, and {verdict.message.replace('the cell', 'it')}")
+            return Verdict(0.0, "error", message=f"the cell raised {error if hasattr(builtins, error) else 'an exception'}, and {verdict.message.replace('the cell', 'it')}")
         return verdict
 
     @property
@@ -207,9 +209,9 @@ def _serve_submission(control, fds, judge):
         result = judge.grade(submission, Channel(socket.socket(fileno=run)), [socket.socket(fileno=fd) for fd in controls],
                              lambda: signal.pidfd_send_signal(session, signal.SIGKILL), limits)
         talk.send("result", result)
-    except BaseException:
-        import traceback
-        talk.send("failed", traceback.format_exc())
+    except BaseException as error:                   # hostile data found a hole: it costs this submission, and is told
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        talk.send("result", {"fault": f"{type(error).__name__} in {Path(where.filename).name}, line {where.lineno}"})
     finally:
         os._exit(0)
 

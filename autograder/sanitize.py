@@ -26,8 +26,8 @@ def clean_outputs(outputs, limit: int, images: int) -> list:
     for output in outputs if type(outputs) is list else []:
         if type(output) is not dict or limit <= 0:
             continue
-        kind = output.get("output_type")
-        if kind == "stream" and output.get("name") in ("stdout", "stderr"):
+        kind = clean_text(output.get("output_type"), 20)
+        if kind == "stream" and clean_text(output.get("name"), 20) in ("stdout", "stderr"):
             made = new_output("stream", name=output["name"], text=clean_text(output.get("text"), limit))
             limit -= len(made.text)
         elif kind in ("display_data", "execute_result") and type(output.get("data")) is dict:
@@ -65,7 +65,7 @@ MATHJAX = re.compile(r"\\(?=(?:href|unicode|style|class|cssId|require|html|data)
 
 def markdown_to_html(source: str) -> str:
     """nbconvert's filter of this name, with nothing alive in what it makes: known tags, links over http(s), images as data."""
-    html = MATHJAX.sub(r"\\backslash ", markdown2html(source))
+    html = MATHJAX.sub(r"\\backslash ", markdown2html(source.replace("attachment:", "")))       # a missing one would stop the page
     return bleach.clean(html, tags=TAGS, attributes=_attribute, protocols={"http", "https", "mailto", "data"}, strip=True)
 
 

@@ -43,6 +43,8 @@ class Service:
 
     def observe(self, probe, args, kwargs, number):
         seed(number)
+        if torch := sys.modules.get("torch"):
+            torch.set_default_dtype(torch.float32)   # whatever a cell set: results depend on it
         return self.call(probe, args, kwargs)
 
     def get(self, target, name):

@@ -26,8 +26,8 @@ def test_the_json_is_schema_1(fresh, right, hand_in, known, assignment):
     assert (report["schema"], report["assignment"]) == (1, NAME)
     ada, broken = report["submissions"]
     assert set(ada) == {"student", "score", "max_score", "seconds", "flags", "exercises"}
-    assert (ada["student"], ada["score"], ada["max_score"], ada["flags"]) == ("ada", 10.4, 12.0, ["refused: 'pipe'"])
-    assert ada["exercises"][1] == {"name": "magnitude_mask", "score": 2.4, "max_score": 4.0, "status": "failed",
+    assert (ada["student"], ada["score"], ada["max_score"], ada["flags"]) == ("ada", 10.0, 12.0, ["refused: 'pipe'"])
+    assert ada["exercises"][1] == {"name": "magnitude_mask", "score": 2.0, "max_score": 4.0, "status": "failed",
                                    "mistake": "floor_of_the_count", "message": wrong.diagnosis}
     assert all(e["status"] in STATUSES for s in report["submissions"] for e in s["exercises"])
     assert broken["score"] == 0 and broken["flags"] == ["unreadable: the file is no notebook"]

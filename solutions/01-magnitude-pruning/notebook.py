@@ -149,8 +149,6 @@ exam.law("edges", _prunes_the_smallest, [
     edge("s = 1 keeps nothing", _wide, 1.0),
     edge("half of 5 elements: round(2.5) is 2", _rng.normal(0, 1, 5), 0.5),
     edge("an empty array", np.zeros((0, 3)), 0.5),
-])
-exam.compare("sparsities out of range", [
     edge("s = -0.1 raises ValueError", _wide, -0.1),
     edge("s = 1.5 raises ValueError", _wide, 1.5),
 ])

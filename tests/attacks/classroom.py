@@ -5,6 +5,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from autograder.build import build
 from autograder.grade import grade
 from autograder.isolation import Limits
 from autograder.layout import Layout
@@ -37,7 +38,9 @@ def open_course(place: Path) -> Layout:
     for part in ("solutions", "assignments", "build/source"):
         shutil.copytree(ROOT / part, place / part, ignore=shutil.ignore_patterns("__pycache__"))
     (place / "course").mkdir()
-    return Layout(place)
+    layout = Layout(place)
+    build(layout, ASSIGNMENT)
+    return layout
 
 
 def hand_in(layout: Layout, entries: list[Entry]):

@@ -90,6 +90,13 @@ def always_value_error(s):
     raising(s, "", "ValueError")
 
 
+@attack("right on the visible tests, and ValueError for all else: a group of cases that must raise would be earned")
+def raises_when_unknown(s):
+    s.lookup()
+    for name in ("threshold_prune", "magnitude_mask"):
+        s.answer(name, s.cell(name)["source"].rsplit("    return", 1)[0] + "    raise ValueError")
+
+
 @attack("an exception with a cycle of causes and a traceback thousands of frames long")
 def endless_causes(s):
     raising(s, """

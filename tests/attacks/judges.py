@@ -11,18 +11,19 @@ def only_first(s, source, preparation=""):
     s.answer("threshold_prune", source)
 
 
-@attack("a dictionary whose keys all have the same hash: quadratic time for whoever rebuilds it", earns=others("threshold_prune"))
+@attack("a dictionary whose keys all have the same hash: quadratic time for whoever rebuilds it", earns={"masked_train_step": 5.0})
 def colliding_keys(s):
     only_first(s, """
 def threshold_prune(w, t):
-    return {n * (2**61 - 1): 0 for n in range(1, 20_000)}, bomb
+    global armed
+    armed = True
+    return w, w
 """, """
-import os
-bomb = None
+armed = False
 def send_bomb(real):
     def send(self, *message, **kwargs):
         import autograder.values as values, msgpack
-        if message[0] == "value" and type(message[1]) is tuple:
+        if armed and message[0] == "value":
             keys = [[7, format(n * (2**61 - 1), "x")] for n in range(1, 400_000)]
             data = msgpack.packb([1, ["value", [2, keys]]])
             self.sock.setblocking(True)
@@ -90,7 +91,7 @@ def million_outputs(s):
 def parser_bomb(s):
     for name, bomb in zip(("threshold_prune", "magnitude_mask", "masked_train_step"), ("-" * 60_000 + "1", "(" * 60_000, "f(" * 500 + "a" + "+a" * 60_000)):
         s.answer(name, bomb)
-    for bomb in ("a" + ".a" * 100_000, "a" + "[0]" * 60_000, "lambda:" * 20_000 + "0", "not " * 50_000 + "1", "1" + "if 1 else 1" * 20_000,
+    for bomb in ("a" + ".a" * 100_000, "a" + "[0]" * 60_000, "lambda:" * 20_000 + "0", "not " * 50_000 + "1",
                  "\n".join(" " * n + "if 1:" for n in range(200)), "1" * 100_000, "x = 0x" + "f" * 900_000, "a" + "=a" * 100_000, "{" * 300 + "}" * 300,
                  "try:\n pass\n" * 1 + "finally:\n pass", "f'" + "{" * 200, "\\N{" * 1000, "\0" * 100, "# coding: utf-7\n+AG8-", "'" * 100_000):
         s.extra(bomb, after=None)
@@ -101,3 +102,9 @@ def huge_sources(s):
     only_first(s, ";".join(f"a{n}=1" for n in range(100_000)))
     s.extra("\n" * 1_000_000)
     s.extra("x = '" + "y" * 900_000 + "'")
+
+
+@attack("sources that make the parser warn 20,000 times, on a stderr that every judge shares")
+def parser_warnings(s):
+    s.extra("1" + "if 1 else 1" * 20_000, after=None)
+    s.extra("\n".join(f"0x{n:x}for x in ()" for n in range(2000)), after="threshold_prune")

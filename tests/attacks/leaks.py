@@ -3,6 +3,8 @@
 Each smuggles `LEAK` beside what it saw; neither may appear in a message, an output or the autograded notebook.
 """
 from .registry import attack
+from .submission import LOOKUP
+from .wire import WIRE
 
 KEEP = """
 import os, sys
@@ -12,11 +14,12 @@ def seen(w):
 
 
 def carry(s, statement, preparation=""):
-    """Run `statement` (which may use `text` and `w`) whenever a test calls one of the first two answers."""
+    """Run `statement` (which may use `text` and `w`) whenever a hidden test calls one of the first two answers."""
     s.extra(KEEP + preparation)
     body = "\n".join("    " + line for line in statement.split("\n"))
-    s.answer("threshold_prune", f"def threshold_prune(w, t):\n    text = seen(w)\n{body}\n    return w, np.ones(w.shape, bool)")
-    s.answer("magnitude_mask", f"def magnitude_mask(w, s):\n    text = seen(w)\n{body}\n    return np.ones(w.shape, bool)")
+    for name, marker in (("threshold_prune", "    return w, np.ones"), ("magnitude_mask", "    return np.full")):
+        before, wrong = LOOKUP[name].rsplit(marker, 1)
+        s.answer(name, f"{before}    text = seen(w)\n{body}\n{marker}{wrong}")
 
 
 @attack("hidden inputs are printed, written to stderr, logged, warned of and displayed")
@@ -35,7 +38,7 @@ get_ipython().outputs.append({"output_type": "stream", "name": "stdout", "text":
 
 @attack("hidden inputs are the text of an exception")
 def exception_text(s):
-    carry(s, "raise ValueError(text)")
+    carry(s, "raise RuntimeError(text)")
 
 
 @attack("hidden inputs are the name of an exception's class, and of its bases")
@@ -85,7 +88,6 @@ if os.fork() == 0:
 
 @attack("hidden inputs are sent as forged outputs on every inherited socket")
 def forged_outputs(s):
-    from .wire import WIRE
     carry(s, """\
 tell(*[frame("ran", name, [LIST, [[DICT, ["output_type", "stream", "name", "stdout", "text", text]]]], text, 0.0)
        for name in ("masked_train_step", "magnitude_mask", "threshold_prune", "extra-1")])""", WIRE)
@@ -93,7 +95,6 @@ tell(*[frame("ran", name, [LIST, [[DICT, ["output_type", "stream", "name", "stdo
 
 @attack("the run is said to be over before the answers ran, so that outputs are taken while tests run")
 def late_outputs(s):
-    from .wire import WIRE
     carry(s, """\
 tell(frame("ran", "masked_train_step", [LIST, [[DICT, ["output_type", "stream", "name", "stdout", "text", text]]]], text, 0.0), frame("end"))""",
           WIRE + "tell(frame('end'))")
@@ -101,7 +102,6 @@ tell(frame("ran", "masked_train_step", [LIST, [[DICT, ["output_type", "stream", 
 
 @attack("the number of a process's exit is a hidden input: 59 digits of it")
 def death_digits(s):
-    from .wire import WIRE
     carry(s, """\
 if w.shape == (3, 5):
     digits = "31415926" + "".join(c for c in text if c.isdigit())[:40]
@@ -114,7 +114,7 @@ def line_digits(s):
     carry(s, """\
 if w.shape == (3, 5):
     number = int(abs(w.ravel()[0]) * 10_000) % 10_000
-    exec(compile("\\n" * (number - 1) + "raise ValueError", get_ipython().compile.get_code_name("", "", 0) if hasattr(get_ipython(), "outputs") else "<x>", "exec"))""")
+    exec(compile("\\n" * (number - 1) + "raise RuntimeError", get_ipython().compile.get_code_name("", "", 0) if hasattr(get_ipython(), "outputs") else "<x>", "exec"))""")
 
 
 @attack("hidden inputs are put where markers look: metadata, comments, the cell's own source, the kernel's name")

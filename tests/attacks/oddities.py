@@ -122,3 +122,14 @@ def renamed_notebook(s):
     s.files["notes.txt"] = b"x"
     s.files[".ipynb_checkpoints/x-checkpoint.ipynb"] = s.bytes()
     s.no_notebook = True
+
+
+@oddity("a hundred small cells of the student's own")
+def many_cells(s):
+    for n in range(100):
+        s.extra(f"x = {n}", after=("setup-2", "threshold_prune", "magnitude_mask", "text-12")[n % 4])
+
+
+@oddity("torch's default dtype is set to float64 in a cell of the student's own")
+def default_dtype(s):
+    s.extra("torch.set_default_dtype(torch.float64)")

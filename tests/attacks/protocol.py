@@ -243,13 +243,13 @@ torch.nn.Linear.forward = lambda self, x: x.new_zeros(len(x), self.out_features,
 @attack("evidence is forged: the probe is recognised by its name and replaced by a flattering one")
 def flattering_probe(s):
     s.extra("""
-import autograder.crossing as crossing
-real = crossing._rebuild
-def rebuild(spec):
-    if spec["name"] == "retrain":
-        return lambda *args: {"losses": [1.0, 0.5, 0.25], "trace": [], "masks": {"0.weight": torch.zeros(5, 4, dtype=torch.bool)}}
-    return real(spec)
-crossing._rebuild = rebuild
+import autograder.service as service
+real = service.Service.call
+def call(self, target, args, kwargs):
+    if "retrain" in getattr(target, "__name__", ""):
+        return {"losses": [1.0, 0.5, 0.25], "trace": [], "masks": {"0.weight": torch.zeros(5, 4, dtype=torch.bool)}}
+    return real(self, target, args, kwargs)
+service.Service.call = service.OPERATIONS["call"] = call
 """)
 
 

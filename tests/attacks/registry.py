@@ -12,8 +12,8 @@ from typing import Callable
 
 from .submission import NOTHING, POINTS, WRONG, Submission, right_answers
 
-FAMILIES = ("interpreters", "liars", "exceptions", "protocol", "judges", "shadows", "snooping", "leaks", "escape", "bombs", "notebooks",
-            "folders", "injection", "oddities")
+FAMILIES = ("interpreters", "liars", "exceptions", "protocol", "judges", "shadows", "snooping", "leaks", "escape", "neighbours", "bombs", "hogs",
+            "notebooks", "folders", "injection", "oddities")
 
 
 @dataclass(frozen=True)

