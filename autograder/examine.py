@@ -70,11 +70,12 @@ class Checkpoint:
 
 
 def run_test(cell, points: float, exercise: Exercise, names: list[str], checkpoint: Checkpoint, namespace: dict, secret: frozenset,
-             mistakes: list, own_names: list[str], seconds: float) -> Verdict:
-    """Run one test cell. `names`: every answer's names that may be bound; `own_names`: those that this exercise must define."""
+             mistakes: list, own_names: list[str], lines: dict[str, int], seconds: float) -> Verdict:
+    """Run one test cell. `names`: every answer's names that may be bound; `own_names`: those that this exercise must define;
+    `lines`: how many its answer cells have."""
     scope = dict(namespace)
     try:
-        conversation = Conversation(checkpoint.open(), [namespace, scope], secret, seconds, checkpoint.death)
+        conversation = Conversation(checkpoint.open(), [namespace, scope], secret, seconds, checkpoint.death, lines)
     except OSError:
         return Verdict(0.0, "crashed", message="the answer's process was gone before its test")
     token = wall.set(conversation)

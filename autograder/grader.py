@@ -2,6 +2,7 @@
 
 Starts the zygotes, passes each submission's sockets to them, and supervises: memory of the whole group, time of the whole run.
 """
+import glob
 import json
 import os
 import select
@@ -9,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from dataclasses import asdict, replace
@@ -18,10 +20,11 @@ from nbformat import writes
 
 from .assignment import Assignment, AssignmentError, role
 from .channel import Channel, Closed, pair
-from .isolation import IsolationError, Limits, bubblewrap
+from .graft import MAX_BYTES
+from .isolation import Limits, bubblewrap
 from .result import ExerciseResult, Result
 
-START_SECONDS = 300
+START_SECONDS, PATIENCE = 300, 120.0                   # for the zygotes to start, and for each cell and test of the reference
 FAULT = "the grader failed, which is a bug of ours"
 LEAST_SECONDS, SLACK = 8.0, 10                       # an answer may take this, and so many times the reference's own time
 QUIET = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "LANG": "C.UTF-8",
@@ -37,12 +40,13 @@ class Zygote:
     """A warm process that forks one child per request on its control socket."""
 
     def __init__(self, module: str, root: Path, settings: dict, prefix: list[str]):
+        self.words = tempfile.TemporaryFile()           # what it says on stderr; a pipe that nobody reads would stop it
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         paths = [str(Path(__file__).resolve().parent.parent), str(root)]
         code = f"import sys; sys.path[:0] = {paths!r}; from autograder.{module} import main; main(int(sys.argv[1]), sys.argv[2])"
         self.process = subprocess.Popen(
             [*prefix, sys.executable, "-I", "-c", code, str(theirs.fileno()), json.dumps(settings)], pass_fds=[theirs.fileno()],
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=os.environ | QUIET, start_new_session=True)
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=self.words, env=os.environ | QUIET, start_new_session=True)
         theirs.close()
         self.module, self.lock = module, threading.Lock()
 
@@ -57,7 +61,9 @@ class Zygote:
             raise AssignmentError(word[8:].decode())
         if word != b"ready":
             self.process.kill()
-            lines = self.process.stderr.read().decode(errors="replace").strip().split("\n")
+            self.process.wait()
+            self.words.seek(0)
+            lines = self.words.read().decode(errors="replace").strip().split("\n")
             raise GraderError(f"the {self.module} process did not start: {lines[-1]}")
 
     def fork(self, fds: list[int]) -> int:
@@ -83,7 +89,7 @@ class Zygote:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
-        self.process.stderr.close()
+        self.words.close()
 
 
 class Grader:
@@ -117,7 +123,7 @@ class Grader:
 
     def _calibrate(self):
         """Grade the reference; raises AssignmentError unless it earns full marks."""
-        trial = self.ask(writes(self.assignment.source).encode())
+        trial = self.ask(writes(self.assignment.source).encode(), replace(self.limits, cell_seconds=PATIENCE, test_seconds=PATIENCE))
         if trial is None:
             raise AssignmentError(f"{self.assignment.name}: the reference takes too long or too much memory; make it lighter, or raise its limits")
         if "fault" in trial:
@@ -145,7 +151,7 @@ class Grader:
             return self._unjudged(student, flags, seconds, "error", "the grader failed on this submission; tell your instructor")
         return Result.from_judge(student, answer, seconds, flags)
 
-    def ask(self, submission: bytes) -> dict | None:
+    def ask(self, submission: bytes, limits: Limits | None = None) -> dict | None:
         """All that the judge says of a submission, with times; None if it had to be stopped."""
         ends = [pair() for _ in range(2)] + [socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET) for _ in range(self.places)]
         (talk, judge_talk), (judge_run, run), *controls = ends
@@ -158,8 +164,9 @@ class Grader:
             for sock in (judge_talk, run, judge_run, *(s for both in controls for s in both)):
                 sock.close()
             channel = Channel(talk, limit=256 << 20)
-            channel.send("grade", submission, asdict(self.limits))
-            return self._supervise(channel, session, judge)
+            limits = limits or self.limits
+            channel.send("grade", submission[:MAX_BYTES + 1], asdict(limits))
+            return self._supervise(channel, session, limits)
         finally:
             for pid in _descendants(_pid_of(fds[0])) if fds and not self.isolated else ():
                 _kill(pid)                           # no PID namespace to end them all at once
@@ -173,10 +180,10 @@ class Grader:
                 for sock in both:
                     sock.close()
 
-    def _supervise(self, channel, session, judge) -> dict | None:
+    def _supervise(self, channel, session, limits) -> dict | None:
         """Wait for the judge; meanwhile end what uses too much. None if the judge itself had to be ended."""
         steps = 2 * len(self.assignment.source.cells) + 20
-        deadline = time.monotonic() + steps * (self.limits.cell_seconds + self.limits.test_seconds)
+        deadline = time.monotonic() + steps * (limits.cell_seconds + limits.test_seconds)
         poll = select.poll()
         poll.register(channel, select.POLLIN)
         base = _pid_of(session)
@@ -187,7 +194,7 @@ class Grader:
                 except Closed:
                     return None
                 return answer
-            if victim := heaviest_over(base, self.limits.memory):
+            if victim := heaviest_over(base, limits.memory):
                 _kill(victim)
         return None
 
@@ -233,11 +240,12 @@ def _descendants(pid):
     """A process and all below it; none if it is gone (its pidfd then says −1, which to kill would mean everyone)."""
     found = [pid] if pid > 0 else []
     for one in found:
-        try:
-            with open(f"/proc/{one}/task/{one}/children") as file:
-                found += map(int, file.read().split())
-        except OSError:
-            pass
+        for path in glob.glob(f"/proc/{one}/task/*/children"):         # each thread has its own
+            try:
+                with open(path) as file:
+                    found += map(int, file.read().split())
+            except OSError:
+                pass
     return found
 
 

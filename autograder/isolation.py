@@ -17,7 +17,7 @@ INSTALL = "bubblewrap is missing: install it (Debian: apt-get install bubblewrap
 NOBODY = 65534
 CLONE_NEWNS, CLONE_NEWIPC, CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET = 0x20000, 0x8000000, 0x10000000, 0x20000000, 0x40000000
 MS_NOSUID, MS_NODEV, MS_NOEXEC = 2, 4, 8
-PR_SET_DUMPABLE, PR_SET_SECCOMP, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS, PR_SET_CHILD_SUBREAPER = 4, 22, 24, 38, 36
+PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_SECCOMP, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS, PR_SET_CHILD_SUBREAPER = 1, 4, 22, 24, 38, 36
 
 
 @dataclass(frozen=True)
@@ -112,6 +112,11 @@ def limit_resources(limits: Limits, seconds: int, processes: bool = True):
         resource.setrlimit(kind, (value, value))
     if processes:                                    # outside a user namespace of its own this would count the user's other processes
         resource.setrlimit(resource.RLIMIT_NPROC, (limits.processes, limits.processes))
+
+
+def die_with_parent():
+    """Have the kernel kill this process when its parent ends."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, 9, 0, 0, 0)
 
 
 def adopt_orphans():

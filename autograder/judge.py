@@ -84,8 +84,9 @@ class Judge:
             status, message = describe_loss(lost)
             return Verdict(0.0, status, message=f"while the cell ran, {message}")
         try:
+            lines = {a: (grafted.answers[a] or "").count("\n") + 1 for a in exercise.answers}
             verdict = run_test(cell, float(cell.metadata.nbgrader.points), exercise, list(dict.fromkeys(names)), checkpoint,
-                               self.shell.user_ns, self._secrets, self.mistakes, own, limits.test_seconds)
+                               self.shell.user_ns, self._secrets, self.mistakes, own, lines, limits.test_seconds)
         except BadTest as error:
             return Verdict(0.0, "error", message=f"the test itself is wrong, tell your instructor: {error}")
         error = next((runs[a].error for a in exercise.answers if runs[a].error), None)
@@ -150,18 +151,18 @@ def _run_cells(steps, run: Channel, kill, limits) -> dict[str, CellRun]:
     run.limit = 16 << 20
     try:
         run.send("steps", steps, asdict(limits), timeout=limits.cell_seconds)
-        for _ in range(len(steps) + 1):
+        for _ in range(2 * len(steps) + 1):
             kind, *fields = run.receive(timeout=limits.cell_seconds + 5)
             if kind == "end":
                 return runs
-            name = fields[0] if fields and type(fields[0]) is str and fields[0] in waiting else None
-            if name is None:
+            name = fields[0] if fields and type(fields[0]) is str and fields[0] in runs else None
+            if name is None or (kind == "ran" and name not in waiting):
                 break
-            del waiting[name]
+            waiting.pop(name, None)
             if kind == "ran" and len(fields) == 4 and type(fields[2]) in (str, type(None)) and type(fields[3]) is float:
                 runs[name] = CellRun(fields[1], fields[2], seconds=fields[3])
             elif kind == "lost" and len(fields) == 2 and type(fields[1]) is str:
-                runs[name] = CellRun(lost=fields[1])
+                runs[name].lost = fields[1]              # it may have been lost after it had run
     except TimeoutError:
         for name in waiting:
             runs[name] = CellRun(lost="timeout")
@@ -200,6 +201,7 @@ def main(control_fd: int, settings: str):
 
 def _serve_submission(control, fds, judge):
     control.close()
+    isolation.die_with_parent()
     session, talk, run, *controls = fds
     talk = Channel(socket.socket(fileno=talk))
     try:

@@ -44,10 +44,10 @@ class Callback:
 class Conversation:
     """One test cell talking to one checkpoint: requests out, values, errors and callbacks in."""
 
-    def __init__(self, sock, scopes, secret_names, seconds: float, death=None):
+    def __init__(self, sock, scopes, secret_names, seconds: float, death=None, lines: dict[str, int] = {}):
         self.sender = Sender(scopes, secret_names, self._reference_of)
         self.channel = Channel(sock, self.sender.encode, lambda data: values.unpack(data, self._revive))
-        self.deadline, self.death = time.monotonic() + seconds, death
+        self.deadline, self.death, self.lines = time.monotonic() + seconds, death, lines
         self.callbacks, self.methods, self.calls = [], {}, 0
         self.exams = []                                      # those that the test at hand has made
         self.raised, self.raised_line = None, None           # the last exception of the student's, and its line in their cell
@@ -64,9 +64,10 @@ class Conversation:
                     return answer[0]
                 elif kind == "stop" and operation == "next":
                     raise StopIteration
-                elif kind == "raise" and len(answer) == 2:
-                    self.raised, line = student_error(answer[0]), answer[1]
-                    self.raised_line = line if type(line) is int and 0 < line < 10_000 else None
+                elif kind == "raise" and len(answer) == 3:
+                    names, cell, line = answer
+                    known = type(cell) is str and type(line) is int and 0 < line <= self.lines.get(cell, 0)
+                    self.raised, self.raised_line = student_error(names), line if known else None
                     raise self.raised
                 else:
                     raise Forged(f"an answer of an unknown kind to {operation}")

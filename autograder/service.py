@@ -96,14 +96,14 @@ def serve(channel: Channel, namespace: dict):
         except Closed:
             return
         except Exception:                            # what the test sent cannot be rebuilt here
-            channel.send("raise", ["TypeError"], None)
+            channel.send("raise", ["TypeError"], None, None)
             continue
         try:
             reply = "value", OPERATIONS[operation](service, *fields)
         except StopIteration if operation == "next" else ():
             reply = "stop",
         except BaseException as error:
-            reply = "raise", [base.__name__ for base in type(error).__mro__], _line_of(error)
+            reply = "raise", [base.__name__ for base in type(error).__mro__], *_place_of(error)
         try:
             channel.send(*reply)
         except values.NotData:                       # too deep, a cycle, a surrogate: still an object, though not data
@@ -117,13 +117,14 @@ class Whole:
         self.value = value
 
 
-def _line_of(error) -> int | None:
-    line, frame = None, error.__traceback__
-    while frame:
-        if is_cell(frame.tb_frame.f_code.co_filename):
-            line = frame.tb_lineno
-        frame = frame.tb_next
-    return line
+def _place_of(error) -> tuple[str | None, int | None]:
+    """The cell and the line in it that an exception passed through last."""
+    place, trace = (None, None), error.__traceback__
+    while trace:
+        if is_cell(trace.tb_frame.f_code.co_filename):
+            place = trace.tb_frame.f_code.co_filename[1:-1], trace.tb_lineno
+        trace = trace.tb_next
+    return place
 
 
 def seed(number: int):

@@ -171,7 +171,7 @@ def test_a_callback_keeps_its_identity_on_a_round_trip(talk):
     assert talk.names["give_back"](device) is device.target
 
 
-@pytest.mark.parametrize("message", [("value",), ("value", 1, 2), ("raise", [], 1, 2), ("stop",), ("callback", 1, "x", (), {}), ("what", 1)])
+@pytest.mark.parametrize("message", [("value",), ("value", 1, 2), ("raise", [], 1, 2, 3), ("stop",), ("callback", 1, "x", (), {}), ("what", 1)])
 def test_a_forged_answer_is_seen(message):
     ours, theirs = pair()
     conversation = Conversation(ours, [{}], frozenset(), 2.0)

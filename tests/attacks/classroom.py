@@ -14,7 +14,7 @@ from autograder.result import Result
 from .registry import Entry
 from .submission import ASSIGNMENT, ROOT, Submission, right_answers
 
-LIMITS = Limits(cell_seconds=4.0, test_seconds=4.0)
+LIMITS = Limits(cell_seconds=4.0, test_seconds=6.0)
 JOBS = 2
 CANARIES = ("aa-canary", "canary-a", "forged-canary", "malformed-canary", "patched-canary", "zz-canary")
 

@@ -11,7 +11,7 @@ def only_first(s, source, preparation=""):
     s.answer("threshold_prune", source)
 
 
-@attack("a dictionary whose keys all have the same hash: quadratic time for whoever rebuilds it", earns={"masked_train_step": 5.0})
+@attack("a dictionary whose keys all have the same hash: quadratic time for whoever rebuilds it", earns=others("threshold_prune"))
 def colliding_keys(s):
     only_first(s, """
 def threshold_prune(w, t):

@@ -23,7 +23,7 @@ ATTACKS = [e for e in ENTRIES.values() if not e.honest]
 ODDITIES = [e for e in ENTRIES.values() if e.honest]
 ESCAPED = "/tmp/featherweight-escaped-*"
 PR_SET_CHILD_SUBREAPER = 36
-PATIENCE = 45                                        # seconds, where a cell and a test may each take 4
+PATIENCE = 60                                        # seconds, where a cell may take 4 and a test 6
 
 
 @pytest.fixture(scope="session")
