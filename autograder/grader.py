@@ -21,7 +21,7 @@ from nbformat import writes
 from .assignment import Assignment, AssignmentError, role
 from .channel import Channel, Closed, pair
 from .graft import MAX_BYTES
-from .isolation import Limits, bubblewrap
+from .isolation import Limits, bubblewrap, shown_paths
 from .result import ExerciseResult, Result
 
 START_SECONDS, PATIENCE = 300, 120.0                   # for the zygotes to start, and for each cell and test of the reference
@@ -105,7 +105,7 @@ class Grader:
         prefix = bubblewrap(root, QUIET) if self.isolated else []
         self.zygotes = []
         try:
-            settings = {"isolated": self.isolated, "modules": assignment.modules}
+            settings = {"isolated": self.isolated, "modules": assignment.modules, "shown": sorted(shown_paths(root))}
             self.sandbox = self._start("sandbox", settings, prefix)
             self.judge = self._start("judge", {"name": assignment.name, **{k: str(v) for k, v in paths.items()}}, [])
             for zygote in self.zygotes:

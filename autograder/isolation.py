@@ -16,7 +16,7 @@ from pathlib import Path
 INSTALL = "bubblewrap is missing: install it (Debian: apt-get install bubblewrap; conda: conda install bubblewrap), or choose --isolation process"
 NOBODY = 65534
 CLONE_NEWNS, CLONE_NEWIPC, CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET = 0x20000, 0x8000000, 0x10000000, 0x20000000, 0x40000000
-MS_NOSUID, MS_NODEV, MS_NOEXEC = 2, 4, 8
+MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_BIND, MS_REC = 2, 4, 8, 4096, 16384
 PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_SECCOMP, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS, PR_SET_CHILD_SUBREAPER = 1, 4, 22, 24, 38, 36
 
 
@@ -44,9 +44,8 @@ def bubblewrap(root: Path, inherit: dict[str, str]) -> list[str]:
                  "--die-with-parent", "--new-session", "--clearenv"]
     if os.getuid() != 0:
         arguments += ["--unshare-user"]
-    package = Path(__file__).resolve().parent
-    shown = {"/usr", "/lib", "/lib64", "/bin", "/etc/ld.so.cache", "/etc/localtime", "/etc/fonts", sys.prefix, sys.base_prefix,
-             str(package), str(root / "course")}
+    arguments += ["--perms", "1777", "--tmpfs", "/tmp"]
+    shown = shown_paths(root)
     for folder in sorted({str(parent) for path in shown for parent in Path(path).parents}):
         arguments += ["--perms", "0755", "--dir", folder] if folder != "/" else []
     for path in sorted(shown):                      # a path comes before what lies inside it
@@ -54,7 +53,7 @@ def bubblewrap(root: Path, inherit: dict[str, str]) -> list[str]:
             arguments += ["--symlink", os.readlink(path), path]
         elif os.path.exists(path):
             arguments += ["--ro-bind", path, path]
-    arguments += ["--proc", "/proc", "--tmpfs", "/dev", "--dir", "/dev/shm", "--perms", "1777", "--tmpfs", "/tmp"]
+    arguments += ["--proc", "/proc", "--tmpfs", "/dev", "--dir", "/dev/shm"]
     for device in ("null", "zero", "full", "random", "urandom"):
         arguments += ["--dev-bind", f"/dev/{device}", f"/dev/{device}"]
     for name, target in (("fd", ""), ("stdin", "/0"), ("stdout", "/1"), ("stderr", "/2")):
@@ -62,6 +61,12 @@ def bubblewrap(root: Path, inherit: dict[str, str]) -> list[str]:
     for name, value in inherit.items():
         arguments += ["--setenv", name, value]
     return [*arguments, "--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/tmp"]
+
+
+def shown_paths(root: Path) -> set[str]:
+    """All that the sandbox can see of this machine, read-only."""
+    return {"/usr", "/lib", "/lib64", "/bin", "/etc/ld.so.cache", "/etc/localtime", "/etc/fonts", sys.prefix, sys.base_prefix,
+            str(Path(__file__).resolve().parent), str(root / "course")}
 
 
 def settle_zygote():
@@ -87,14 +92,22 @@ def enter_namespaces():
             file.write(text)
 
 
-def settle_child(limits: Limits):
-    """In the first process of the new namespaces: its own /proc and /tmp, no capability, no way to new ones."""
+def settle_child(limits: Limits, shown: list[str]):
+    """In the first process of the new namespaces: its own /proc and /tmp, no capability, no way to new ones.
+
+    What is `shown` inside /tmp (a course that lies there) is laid over the new /tmp again.
+    """
     libc = ctypes.CDLL(None, use_errno=True)
     safe = MS_NOSUID | MS_NODEV
     _check(libc.mount(b"proc", b"/proc", b"proc", safe | MS_NOEXEC, None), "mount /proc")
+    covered = {path: os.open(path, os.O_PATH) for path in sorted(shown) if path.startswith("/tmp/") and os.path.exists(path)}
     for place, share in (("/tmp", 3), ("/dev/shm", 1)):
         size = f"size={limits.disk * share // 4},nr_inodes=10000,mode=700"
         _check(libc.mount(b"tmpfs", place.encode(), b"tmpfs", safe, size.encode()), f"mount {place}")
+    for path, fd in covered.items():
+        os.makedirs(path)
+        _check(libc.mount(f"/proc/self/fd/{fd}".encode(), path.encode(), None, MS_BIND | MS_REC, None), f"mount {path}")
+        os.close(fd)
     os.chdir("/tmp")
     for capability in range(64):
         libc.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0)

@@ -17,18 +17,17 @@ from .shell import Shell
 
 
 def main(control_fd: int, settings: str):
-    """Serve until the grader hangs up. `settings`: JSON with `isolated` and `modules`."""
+    """Serve until the grader hangs up. `settings`: JSON with `isolated`, `modules` and `shown`."""
     settings = json.loads(settings)
-    isolated = settings["isolated"]
     control = socket.socket(fileno=control_fd)
-    if isolated:
+    if settings["isolated"]:
         isolation.settle_zygote()
     shell = warm([*settings["modules"], "matplotlib.pyplot", "matplotlib_inline.backend_inline"])      # students plot
     control.send(b"ready")
     for fds in requests(control):
         child = os.fork()
         if child == 0:
-            _start_session(control, fds, shell, isolated)
+            _start_session(control, fds, shell, settings)
         os.waitpid(child, 0)
         for fd in fds:
             os.close(fd)
@@ -65,23 +64,23 @@ def warm(modules: list[str]) -> Shell:
     return Shell.instance()
 
 
-def _start_session(control, fds, shell, isolated):
+def _start_session(control, fds, shell, settings):
     """In a fork of the zygote: close the sandbox around its own child, tell the grader that child's process, and end."""
     try:
-        if isolated:
+        if settings["isolated"]:
             isolation.enter_namespaces()
         child = os.fork()
         if child:
             socket.send_fds(control, [b"started"], [os.pidfd_open(child)])
             os._exit(0)
-        _session(control, fds, shell, isolated)
+        _session(control, fds, shell, **settings)
     except BaseException as error:
         control.send(f"{type(error).__name__}: {error}".encode()[:4096])
     finally:
         os._exit(1)
 
 
-def _session(control, fds, shell, isolated):
+def _session(control, fds, shell, isolated, shown, **_):
     run, *controls = [socket.socket(fileno=fd) for fd in fds]
     channel = Channel(run)
     control.close()
@@ -89,7 +88,7 @@ def _session(control, fds, shell, isolated):
     limits = isolation.Limits(**limits)
     Shell.output_limit = limits.output
     if isolated:
-        isolation.settle_child(limits)
+        isolation.settle_child(limits, shown)
     else:
         isolation.adopt_orphans()
     os.setsid()

@@ -34,9 +34,8 @@ class Classroom:
 
 
 def open_course(place: Path) -> Layout:
-    """A course of its own in `place`: solutions, release and built source as they are here."""
-    for part in ("solutions", "assignments", "build/source"):
-        shutil.copytree(ROOT / part, place / part, ignore=shutil.ignore_patterns("__pycache__"))
+    """A course of its own in `place`, built from the solutions as they are here."""
+    shutil.copytree(ROOT / "solutions", place / "solutions", ignore=shutil.ignore_patterns("__pycache__"))
     (place / "course").mkdir()
     layout = Layout(place)
     build(layout, ASSIGNMENT)

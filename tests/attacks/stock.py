@@ -15,6 +15,9 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from autograder.build import build
+from autograder.layout import Layout
+
 from .registry import Entry, entries
 from .submission import ASSIGNMENT, POINTS, ROOT, Submission, right_answers
 
@@ -42,6 +45,7 @@ END
 def template(place: Path):
     """A stock course with this assignment generated from the built source."""
     (place / "source").mkdir(parents=True)
+    build(Layout(ROOT), ASSIGNMENT)
     shutil.copytree(ROOT / "build/source" / ASSIGNMENT, place / "source" / ASSIGNMENT, ignore=shutil.ignore_patterns("*.sha256"))
     (place / "nbgrader_config.py").write_text("c = get_config()\nc.CourseDirectory.course_id = 'stock'\n")
     environment = os.environ | {"PATH": f"{TOOLS}:{os.environ['PATH']}"}
