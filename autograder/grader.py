@@ -194,7 +194,7 @@ class Grader:
                 except Closed:
                     return None
                 return answer
-            if victim := heaviest_over(base, limits.memory):
+            if victim := heaviest_over(base, limits.memory * 3 // 2):
                 _kill(victim)
         return None
 
@@ -229,11 +229,12 @@ def _pid_of(pidfd: int) -> int:
 def heaviest_over(base: int, limit: int) -> int | None:
     """The process to end if `base` and its descendants together hold more than `limit` bytes of memory of their own; else None."""
     group = _descendants(base)
-    rough = {pid: _memory(pid, "statm") for pid in group}
-    if sum(rough.values()) <= limit:
+    if sum(_resident(pid) for pid in group) <= limit:
         return None
-    shares = {pid: _memory(pid, "smaps_rollup") for pid in group}
-    return max(shares, key=shares.get) if sum(shares.values()) > limit else None
+    parts = {pid: _parts_of_memory(pid) for pid in group}
+    if sum(shared for shared, _ in parts.values()) <= limit:
+        return None
+    return max(parts, key=lambda pid: parts[pid][1])         # most memory of its own: never a frozen checkpoint, whose forks share it
 
 
 def _descendants(pid):
@@ -249,13 +250,20 @@ def _descendants(pid):
     return found
 
 
-def _memory(pid, name) -> int:
-    """Bytes: an upper bound from statm (cheap), or the proportional share from smaps_rollup (exact for forks)."""
+def _resident(pid) -> int:
+    """Bytes in memory, an upper bound: forks share much of it. Cheap."""
     try:
-        with open(f"/proc/{pid}/{name}") as file:
-            text = file.read()
+        with open(f"/proc/{pid}/statm") as file:
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGESIZE")
     except OSError:
         return 0
-    if name == "statm":
-        return int(text.split()[1]) * os.sysconf("SC_PAGESIZE")
-    return next((int(line.split()[1]) * 1024 for line in text.split("\n") if line.startswith("Pss:")), 0)
+
+
+def _parts_of_memory(pid) -> tuple[int, int]:
+    """Bytes: its share of what it holds with others, and what it holds alone."""
+    try:
+        with open(f"/proc/{pid}/smaps_rollup") as file:
+            sizes = {line.split(":")[0]: int(line.split()[1]) * 1024 for line in file if line.endswith("kB\n")}
+    except OSError:
+        return 0, 0
+    return sizes.get("Pss", 0), sizes.get("Private_Clean", 0) + sizes.get("Private_Dirty", 0)

@@ -22,7 +22,10 @@ PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_SECCOMP, PR_CAPBSET_DROP, PR_SET_NO_NE
 
 @dataclass(frozen=True)
 class Limits:
-    """What one submission may use. Seconds of wall time, bytes, counts."""
+    """What one submission may use. Seconds of wall time, bytes, counts.
+
+    `memory` is each process's own; all of a submission's together may hold half as much again.
+    """
     cell_seconds: float = 60.0
     test_seconds: float = 60.0
     memory: int = 2 << 30
