@@ -194,7 +194,7 @@ class Grader:
                 except Closed:
                     return None
                 return answer
-            if victim := heaviest_over(base, limits.memory * 3 // 2):
+            if victim := heaviest_over(base, limits.memory):
                 _kill(victim)
         return None
 

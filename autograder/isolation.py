@@ -24,7 +24,7 @@ PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_SECCOMP, PR_CAPBSET_DROP, PR_SET_NO_NE
 class Limits:
     """What one submission may use. Seconds of wall time, bytes, counts.
 
-    `memory` is each process's own; all of a submission's together may hold half as much again.
+    `memory` is for all processes of a submission together; one alone meets a MemoryError at three quarters of it.
     """
     cell_seconds: float = 60.0
     test_seconds: float = 60.0
@@ -122,7 +122,7 @@ def settle_child(limits: Limits, shown: list[str]):
 def limit_resources(limits: Limits, seconds: int, processes: bool = True):
     """Limits that a process and all its descendants keep; `seconds` is CPU time of each."""
     used = int(next(line for line in open("/proc/self/status") if line.startswith("VmData")).split()[1]) * 1024
-    for kind, value in ((resource.RLIMIT_CPU, seconds), (resource.RLIMIT_DATA, used + limits.memory), (resource.RLIMIT_CORE, 0),
+    for kind, value in ((resource.RLIMIT_CPU, seconds), (resource.RLIMIT_DATA, used + limits.memory * 3 // 4), (resource.RLIMIT_CORE, 0),
                         (resource.RLIMIT_FSIZE, limits.disk), (resource.RLIMIT_NOFILE, limits.open_files),
                         (resource.RLIMIT_MEMLOCK, 0)):
         resource.setrlimit(kind, (value, value))
