@@ -239,7 +239,6 @@ def other_submissions(s):
     snoop(s, """
 import glob, tempfile
 for pattern in ("/srv/nbgrader/**", "/tmp/**/*.ipynb", "/home/*/*.ipynb", "/root/*/*.ipynb", "../../../*/*/*.ipynb", "../../*/*/*/*.ipynb", "../../*/*.py",
-                os.path.expanduser("~/*/*.ipynb"), tempfile.gettempdir() + "/**/*.py", "/work/*/*/*.py", "/work/*/*/*/*.py", "/work/*/*/*/*.ipynb",
-                "/work/*/*/*/*/*.ipynb"):
+                os.path.expanduser("~/*/*.ipynb"), tempfile.gettempdir() + "/**/*.py", "/srv/*/*/*.py", "/opt/*/*/*.ipynb"):
     use_files(glob.iglob(pattern, recursive=True))
 """)
