@@ -16,8 +16,7 @@ from nbgrader.converters.base import NbGraderException
 from nbgrader.coursedir import CourseDirectory
 from traitlets.config import Config
 
-from .assignment import (BEGIN_HIDDEN, BEGIN_SOLUTION, END_HIDDEN, END_SOLUTION, Assignment, AssignmentError, grade_id, names_defined,
-                         role)
+from .assignment import BEGIN_HIDDEN, BEGIN_SOLUTION, END_HIDDEN, END_SOLUTION, Assignment, AssignmentError, names_defined
 from .layout import Layout
 
 KERNEL = {"kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
@@ -108,7 +107,6 @@ def _with_reference(test: str, answer: str, points: float, where: str) -> str:
     names = names_defined(answer)
     reference = "\n".join("    " + line if line.strip() else "" for line in answer.split("\n")
                           if line.strip() not in (BEGIN_SOLUTION, END_SOLUTION))
-    students, ours = (", ".join(f'"{n}": {value}' for n in names) for value in ("{n}", "{n}"))
     given = ", ".join(f'"{n}": {n}' for n in names)
     lines = [BEGIN_HIDDEN, "from autograder import Exam, callback, case, edge, observe, seed", "", "",
              "def _reference():", reference, f"    return {{{given}}}", "", "",
@@ -123,7 +121,6 @@ def _release(layout: Layout, name: str):
     skipped = ("SaveCells", "InstantiateTests")          # the gradebook learns of the cells when it is first written
     config.GenerateAssignment.preprocessors = [p for p in GenerateAssignment.preprocessors.default() if p.__name__ not in skipped]
     directory = CourseDirectory(config=config)
-    layout.source(name).parents[1].joinpath(".", name).mkdir(parents=True, exist_ok=True)
     converter = GenerateAssignment(coursedir=directory, config=config, no_database=True, create_assignment=False)
     converter.log.setLevel("ERROR")
     here = os.getcwd()

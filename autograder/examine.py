@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from .assignment import Exercise, split_test
 from .channel import pair
-from .checks import Exam, wall
+from .checks import wall
 from .proxy import Conversation, Crashed, Forged, Opaque, TimedOut
 from .session import wait
 

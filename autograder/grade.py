@@ -1,6 +1,5 @@
 """Grades a class: reads submissions, fans out over `Grader.verdict`, and gives every result to the one writer."""
 import os
-import time
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 
 from . import submissions

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import nbformat
 
-from . import checks, isolation, mistakes, values
+from . import isolation, mistakes, values
 from .assignment import Assignment, AssignmentError, grade_id, role
 from .channel import Channel, Closed
 from .examine import BadTest, Checkpoint, Verdict, describe_loss, run_test

@@ -16,7 +16,7 @@ from autograder.grader import _descendants
 
 from .classroom import CANARIES, digests, grade_all, hand_in, open_course
 from .registry import entries
-from .submission import ASSIGNMENT, POINTS, ROOT
+from .submission import ASSIGNMENT, POINTS
 
 ENTRIES = entries()
 ATTACKS = [e for e in ENTRIES.values() if not e.honest]
