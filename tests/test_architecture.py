@@ -9,7 +9,7 @@ import yaml
 from .conftest import ROOT
 
 PACKAGE = sorted((ROOT / "autograder").glob("*.py"))
-CONDA_NAMES = {"torch": "pytorch", "msgpack": "msgpack-python"}
+CONDA_NAMES = {"torch": "pytorch", "msgpack": "msgpack-python", "playwright": "playwright-python"}
 
 
 def imports(path):
