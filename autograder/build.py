@@ -5,7 +5,6 @@ Deterministic and incremental; both notebooks are made elsewhere and then swappe
 import hashlib
 import os
 import re
-import shutil
 import tempfile
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from nbgrader.coursedir import CourseDirectory
 from traitlets.config import Config
 
 from .assignment import BEGIN_HIDDEN, BEGIN_SOLUTION, END_HIDDEN, END_SOLUTION, Assignment, AssignmentError, names_defined
-from .layout import Layout
+from .layout import Layout, write_whole
 
 KERNEL = {"kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
           "language_info": {"name": "python"}}
@@ -40,7 +39,7 @@ def build(layout: Layout, name: str) -> bool:
         _release(made, name)
         Assignment.load(name, made.source(name), made.release(name), None)
         for part in ("source", "release"):
-            _swap(made.paths(name)[part], layout.paths(name)[part])
+            write_whole(layout.paths(name)[part], made.paths(name)[part].read_text(encoding="utf-8"))
     stamp.write_text(_digests(digest, layout.source(name), layout.release(name)))
     return True
 
@@ -134,13 +133,6 @@ def _release(layout: Layout, name: str):
     for marker in (BEGIN_HIDDEN, BEGIN_SOLUTION, "_reference"):
         if marker in text:
             raise AssignmentError(f"{name}: the release still holds {marker!r}")
-
-
-def _swap(made: Path, place: Path):
-    place.parent.mkdir(parents=True, exist_ok=True)
-    beside = place.with_name(f".{place.name}.new")
-    shutil.copy(made, beside)
-    os.replace(beside, place)
 
 
 def _digests(recipe: str, *paths: Path) -> str:

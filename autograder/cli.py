@@ -2,7 +2,6 @@
 exit code 1 that some submission got no verdict."""
 import argparse
 import json
-import os
 import sys
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from .build import build
 from .grade import grade
 from .grader import FAULT, GraderError
 from .isolation import IsolationError
-from .layout import Layout
+from .layout import Layout, write_whole
 from .result import Result, report
 
 console = Console(stderr=True)
@@ -67,9 +66,7 @@ def _grade(options) -> int:
         raise AssignmentError(f"no folder {options.json.resolve().parent} to write {options.json.name} into; make it first")
     results = grade_with_progress(layout, options.assignment, options.student, options.isolation, options.jobs)
     if options.json:
-        beside = options.json.with_name(f".{options.json.name}.new")
-        beside.write_text(json.dumps(report(options.assignment, results), indent=1))
-        os.replace(beside, options.json)
+        write_whole(options.json, json.dumps(report(options.assignment, results), indent=1))
     print_summary(results)
     return 1 if any(flag.startswith(FAULT) for r in results for flag in r.flags) else 0
 

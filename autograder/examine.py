@@ -6,6 +6,7 @@ a message: only the test's own words, the class of an exception, and a line numb
 import ast
 import signal
 import socket
+import traceback
 from dataclasses import dataclass
 
 from .assignment import Exercise, split_test
@@ -50,23 +51,17 @@ class Checkpoint:
         theirs.close()
         return ours
 
-    def death(self) -> str:
-        """How the test's process ended, as the checkpoint tells it."""
-        if not wait([self.control], 2):
-            return ""
-        try:
-            return self.control.recv(64).decode("ascii", "replace")
-        except OSError:
-            return ""
+    def close(self, patience: float) -> str:
+        """End the test's process, if it has not ended after `patience` seconds.
 
-    def close(self):
-        """End the test's process; returns when the checkpoint has cleaned up after it."""
+        Returns, when the checkpoint has cleaned up after it, how it ended, as the checkpoint tells it.
+        """
         try:
-            self.control.send(b"stop")
-            while wait([self.control], 5) and self.control.recv(64) not in (b"clean", b""):
-                pass
+            if not wait([self.control], patience):
+                self.control.send(b"stop")
+            return self.control.recv(64).decode("ascii", "replace") if wait([self.control], 5) else ""
         except OSError:
-            pass
+            return ""
 
 
 def run_test(cell, points: float, exercise: Exercise, names: list[str], checkpoint: Checkpoint, namespace: dict, secret: frozenset,
@@ -75,10 +70,10 @@ def run_test(cell, points: float, exercise: Exercise, names: list[str], checkpoi
     `lines`: how many its answer cells have."""
     scope = dict(namespace)
     try:
-        conversation = Conversation(checkpoint.open(), [namespace, scope], secret, seconds, checkpoint.death, lines)
+        conversation = Conversation(checkpoint.open(), [namespace, scope], secret, seconds, lines)
     except OSError:
         return Verdict(0.0, "crashed", message="the answer's process was gone before its test")
-    token = wall.set(conversation)
+    token, patience = wall.set(conversation), 0
     signal.signal(signal.SIGALRM, _give_up)
     signal.setitimer(signal.ITIMER_REAL, seconds + 1)        # the judge's own work on what the student's code gave counts too
     try:
@@ -93,16 +88,17 @@ def run_test(cell, points: float, exercise: Exercise, names: list[str], checkpoi
         return _examine(cell, points, scope, conversation, [m for m in mistakes if m.exercise == exercise.name], own_names)
     except TimedOut:
         return Verdict(0.0, "timeout", message="a test took longer than the time limit")
-    except Crashed as crash:
-        status, message = describe_loss(str(crash))
-        return Verdict(0.0, status, message=f"during a test, {message}")
     except Forged:
         return Verdict(0.0, "crashed", message="the answer's process sent what no answer sends")
+    except Crashed:
+        patience = 2                                 # for the checkpoint to see how
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         wall.reset(token)
         conversation.channel.close()
-        checkpoint.close()
+        how = checkpoint.close(patience)
+    status, message = describe_loss(how)
+    return Verdict(0.0, status, message=f"during a test, {message}")
 
 
 def _give_up(*_):
@@ -146,7 +142,7 @@ def _failure(error, source, part, conversation) -> tuple[str, str]:
     """Status and message for an exception in a test."""
     if part == "hidden":
         return ("error" if error is conversation.raised else "failed"), f"a hidden test failed ({type(error).__name__})"
-    line = _line_in_test(error)
+    line = next((line for frame, line in traceback.walk_tb(error.__traceback__) if frame.f_code.co_filename == "<test>"), 0)
     statement = next((ast.get_source_segment(source, node) for node in ast.parse(source).body
                       if node.lineno <= line <= node.end_lineno), "")
     shown = f"the visible test `{' '.join(statement.split())[:200]}`" if statement else "a visible test"
@@ -157,12 +153,3 @@ def _failure(error, source, part, conversation) -> tuple[str, str]:
         return "failed", f"the answer gave an object where plain data is expected, in {shown}"
     return "failed", f"{shown} failed" + ("" if isinstance(error, AssertionError) else f" ({type(error).__name__})")
 
-
-def _line_in_test(error) -> int:
-    line, frame = 0, error.__traceback__
-    while frame:
-        if frame.tb_frame.f_code.co_filename == "<test>":
-            line = frame.tb_lineno
-            break
-        frame = frame.tb_next
-    return line

@@ -19,7 +19,7 @@ from pathlib import Path
 from nbformat import writes
 
 from .assignment import Assignment, AssignmentError, role
-from .channel import Channel, Closed, pair
+from .channel import Channel, pair
 from .graft import MAX_BYTES
 from .isolation import Limits, bubblewrap, shown_paths
 from .result import ExerciseResult, Result
@@ -43,7 +43,8 @@ class Zygote:
         self.words = tempfile.TemporaryFile()           # what it says on stderr; a pipe that nobody reads would stop it
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         paths = [str(Path(__file__).resolve().parent.parent), str(root)]
-        code = f"import sys; sys.path[:0] = {paths!r}; from autograder.{module} import main; main(int(sys.argv[1]), sys.argv[2])"
+        code = (f"import json, socket, sys; sys.path[:0] = {paths!r}; from autograder.{module} import main; "
+                "main(socket.socket(fileno=int(sys.argv[1])), **json.loads(sys.argv[2]))")
         self.process = subprocess.Popen(
             [*prefix, sys.executable, "-I", "-c", code, str(theirs.fileno()), json.dumps(settings)], pass_fds=[theirs.fileno()],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=self.words, env=os.environ | QUIET, start_new_session=True)
@@ -190,10 +191,9 @@ class Grader:
         while time.monotonic() < deadline:
             if poll.poll(50):
                 try:
-                    kind, answer = channel.receive(timeout=60)
-                except Closed:
+                    return channel.receive(time.monotonic() + 60)[1]
+                except ConnectionError:
                     return None
-                return answer
             if victim := heaviest_over(base, limits.memory):
                 _kill(victim)
         return None

@@ -4,7 +4,7 @@ Its zygote has the assignment's setup run already and forks once per submission.
 submission, or write a gradebook: that is `grader` and `gradebook`.
 """
 import builtins
-import json
+import itertools
 import os
 import signal
 import socket
@@ -18,10 +18,10 @@ import nbformat
 
 from . import isolation, mistakes, values
 from .assignment import Assignment, AssignmentError, grade_id, role
-from .channel import Channel, Closed
+from .channel import Channel
 from .examine import BadTest, Checkpoint, Verdict, describe_loss, run_test
 from .graft import Graft, graft
-from .sandbox import requests, warm
+from .sandbox import fork_on_request, warm
 from .sanitize import clean_outputs, clean_text
 from .result import ExerciseResult
 
@@ -131,14 +131,13 @@ class Judge:
         return nbformat.writes(notebook)
 
 
-def _steps(grafted: Graft) -> list[tuple]:
-    """What the sandbox is to run, with the place of each test cell's checkpoint."""
-    steps, place = [], 0
+def _steps(grafted: Graft) -> list:
+    """What the sandbox is to run, with the place of each test cell's checkpoint; see `Session.live`."""
+    steps, places = [], itertools.count()
     for cell in grafted.cells:
         kind = role(cell)
         if kind == "test":
-            steps.append((place, None, False))
-            place += 1
+            steps.append(next(places))
         elif cell.cell_type == "code":
             steps.append((grade_id(cell), cell.source, kind != "setup" or "autograder" in cell.metadata))
     return steps
@@ -146,27 +145,26 @@ def _steps(grafted: Graft) -> list[tuple]:
 
 def _run_cells(steps, run: Channel, kill, limits) -> dict[str, CellRun]:
     """Have the sandbox run all cells. Whatever it says or fails to say, every cell has a CellRun afterwards."""
-    runs = {name: CellRun() for name, _, _ in steps if type(name) is str}
+    runs = {step[0]: CellRun() for step in steps if type(step) is tuple}
     waiting = dict.fromkeys(runs)
     run.limit = 16 << 20
     try:
-        run.send("steps", steps, asdict(limits), timeout=limits.cell_seconds)
+        run.send("steps", steps, asdict(limits), deadline=time.monotonic() + limits.cell_seconds)
         for _ in range(2 * len(steps) + 1):
-            kind, *fields = run.receive(timeout=limits.cell_seconds + 5)
-            if kind == "end":
-                return runs
-            name = fields[0] if fields and type(fields[0]) is str and fields[0] in runs else None
-            if name is None or (kind == "ran" and name not in waiting):
-                break
+            match run.receive(time.monotonic() + limits.cell_seconds + 5):
+                case "end",:
+                    return runs
+                case "ran", str(name), outputs, str() | None as error, float(seconds) if name in waiting:
+                    runs[name] = CellRun(outputs, error, seconds=seconds)
+                case "lost", str(name), str(why) if name in runs:
+                    runs[name].lost = why                # it may have been lost after it had run
+                case _:
+                    break
             waiting.pop(name, None)
-            if kind == "ran" and len(fields) == 4 and type(fields[2]) in (str, type(None)) and type(fields[3]) is float:
-                runs[name] = CellRun(fields[1], fields[2], seconds=fields[3])
-            elif kind == "lost" and len(fields) == 2 and type(fields[1]) is str:
-                runs[name].lost = fields[1]              # it may have been lost after it had run
     except TimeoutError:
         for name in waiting:
             runs[name] = CellRun(lost="timeout")
-    except (Closed, values.Malformed):
+    except (ConnectionError, values.Malformed):
         pass
     kill()
     for name in waiting:
@@ -174,34 +172,21 @@ def _run_cells(steps, run: Channel, kill, limits) -> dict[str, CellRun]:
     return runs
 
 
-def main(control_fd: int, settings: str):
-    """Serve until the grader hangs up. `settings`: JSON with the assignment's `name` and its paths."""
-    settings = json.loads(settings)
-    control = socket.socket(fileno=control_fd)
+def main(control: socket.socket, name: str, **paths: str):
+    """Serve until the grader hangs up. `paths`: where the assignment's `source`, `release` and `mistakes` are."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    paths = [Path(settings[part]) for part in ("source", "release", "mistakes")]
     try:
-        judge = Judge(Assignment.load(settings["name"], *paths))
+        judge = Judge(Assignment.load(name, **{part: Path(path) for part, path in paths.items()}))
     except AssignmentError as error:
         control.send(f"refused {error}".encode())
         return
-    control.send(b"ready")
-    children = 0
-    for fds in requests(control):
-        while os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG) if children else None:
-            children -= 1
-        children += 1
-        child = os.fork()
-        if child == 0:
-            _serve_submission(control, fds, judge)
-        socket.send_fds(control, [b"started"], [os.pidfd_open(child)])
-        for fd in fds:
-            os.close(fd)
+    fork_on_request(control, lambda fds: _serve_submission(control, fds, judge))
 
 
 def _serve_submission(control, fds, judge):
-    control.close()
     isolation.die_with_parent()
+    socket.send_fds(control, [b"started"], [os.pidfd_open(os.getpid())])
+    control.close()
     session, talk, run, *controls = fds
     talk = Channel(socket.socket(fileno=talk))
     try:
@@ -214,9 +199,3 @@ def _serve_submission(control, fds, judge):
     except BaseException as error:                   # hostile data found a hole: it costs this submission, and is told
         where = traceback.extract_tb(error.__traceback__)[-1]
         talk.send("result", {"fault": f"{type(error).__name__} in {Path(where.filename).name}, line {where.lineno}"})
-    finally:
-        os._exit(0)
-
-
-if __name__ == "__main__":
-    main(int(sys.argv[1]), sys.argv[2])
