@@ -626,7 +626,332 @@ exam.score()
 ### END HIDDEN TESTS
 
 # %% [markdown]
+# ## 8. Find a winning ticket
+#
+# Retrained from its trained weights, a pruned network recovers. Frankle and Carbin asked for more: can what is left be trained from
+# the start, *from its own initial values*? Their search trains, prunes a little, rewinds, and repeats. Write
+# `lottery_ticket(train, init, rounds, p) -> (weights, masks)`:
+#
+# - `init` maps names to numpy arrays of at least two dimensions; every one of them is pruned, each by its own ranking.
+# - `train(weights, masks) -> weights` is given to you. It takes and gives dictionaries like `init`, keeps pruned weights at 0, and changes
+#   nothing that it is given. Call it exactly once a round, always with the *initial* weights times the masks, and with the masks.
+# - After each training, prune in every array the `round(p * remaining)` weights of least *trained* magnitude among those that remain.
+#   Ties may fall either way.
+# - Return the ticket: `init` times the final masks, and the masks (boolean, `True` = keep), both keyed like `init`. `init` is not changed.
+# - `rounds = 0` trains nothing and keeps everything; `p = 0` trains and keeps everything; with `p = 1` nothing is left after a round;
+#   `p` outside [0, 1] raises `ValueError`.
+#
+# Source: Frankle and Carbin (2019), *The Lottery Ticket Hypothesis*, section 1, "Identifying winning tickets", steps 1 to 4, repeated as
+# "iterative pruning": each round prunes a share of the weights that survived the one before.
+#
+# *Worked example.* 10 weights, `p = 0.2`, three rounds: `round(2.0) = 2`, `round(1.6) = 2` and `round(1.2) = 1` go, so 10, 8, 6, 5 remain. A
+# fifth of *all* weights in every round would leave 4.
+#
+# <details><summary>Hint 1</summary>What must the second round forget of the first, and what must it remember? It forgets the trained
+# values; it remembers which weights are gone.</details>
+# <details><summary>Hint 2</summary>A pruned weight has magnitude 0 and would be ranked least once more. Rank the remaining ones only:
+# <code>np.flatnonzero(mask)</code> lists their flat positions, <code>np.abs(trained[name][mask])</code> their magnitudes, in the same
+# order.</details>
+# <details><summary>Hint 3</summary>Start from all-<code>True</code> masks. In each of <code>rounds</code> turns call
+# <code>train({name: w * masks[name] …}, masks)</code>; then for each name, with <code>kept = np.flatnonzero(mask)</code> and
+# <code>order = np.argsort(…)</code>, set <code>mask.flat[kept[order[:round(p * kept.size)]]] = False</code>. The result is made of
+# <code>init</code>; the trained weights are only ever ranked.</details>
+
+# %% answer="lottery_ticket"
+def lottery_ticket(train, init, rounds, p):
+    """Iterative magnitude pruning with rewinding to init; returns (init·mask, masks)."""
+    ### BEGIN SOLUTION
+    if not 0 <= p <= 1:
+        raise ValueError("a share lies in [0, 1]")
+    masks = {name: np.ones(w.shape, dtype=bool) for name, w in init.items()}
+    for _ in range(rounds):
+        trained = train({name: w * masks[name] for name, w in init.items()}, masks)
+        for name, mask in masks.items():
+            kept = np.flatnonzero(mask)
+            order = np.argsort(np.abs(trained[name][mask]))
+            mask.flat[kept[order[:round(p * kept.size)]]] = False
+    return {name: w * masks[name] for name, w in init.items()}, masks
+    ### END SOLUTION
+
+# %% test="lottery_ticket" points=5
+from autograder import callback
+
+
+def fit(weights, masks):
+    """Training in small: for each array, two steps of gradient descent on ½|A·w − b|², with pruned weights held at 0."""
+    trained = {}
+    for name, start in weights.items():
+        w, mask, k = np.array(start, dtype=float).ravel(), np.ravel(masks[name]), np.arange(np.size(start))
+        A, b = np.cos(np.outer(k, k) ** 2), np.sin(k)
+        for _ in range(2):
+            w = (w - A.T @ (A @ w - b) / w.size) * mask
+        trained[name] = w.reshape(np.shape(start))
+    return trained
+
+
+_init, _starts = {"fc": np.array([[0.3, -0.8, 0.1, 0.9, -0.2], [0.7, 0.4, -0.6, 0.2, -0.5]])}, []
+
+
+def _train(weights, masks):
+    _starts.append(bool(np.allclose(weights["fc"], np.multiply(_init["fc"], masks["fc"]))))
+    return fit(weights, masks)
+
+
+_weights, _masks = lottery_ticket(callback(_train), _init, 3, 0.2)
+assert int(np.sum(np.asarray(_masks["fc"]))) == 5, "10, 8, 6, 5 weights remain"
+assert np.allclose(_weights["fc"], np.multiply(_init["fc"], _masks["fc"])), "the ticket is init·mask"
+assert _starts == [True, True, True], "train is called once a round, from init·mask"
+### BEGIN HIDDEN TESTS
+def _prunes_what_remains(result, train, init, rounds, p):
+    weights, masks = result
+    assert set(weights) == set(init) and set(masks) == set(init), "both results must have the names of init"
+    for name, w in init.items():
+        mask, left = np.asarray(masks[name]), w.size
+        for _ in range(rounds):
+            left -= round(p * left)
+        assert mask.shape == w.shape and mask.dtype == bool, "a mask must be boolean and have the shape of its weights"
+        assert mask.sum() == left, "a round prunes round(p · remaining) weights, also where magnitudes tie"
+        assert np.allclose(weights[name], w * mask), "the weights must be init·mask"
+
+
+def _level(weights, masks):
+    """Training that ends with all remaining magnitudes alike."""
+    return {name: np.where(masks[name], np.where(np.asarray(w) < 0, -1.0, 1.0), 0.0) for name, w in weights.items()}
+
+
+_rng = np.random.default_rng(8)
+_fit, _flat = callback(fit), callback(_level)
+_one = {"fc": _rng.normal(0, 0.5, (4, 5))}
+_two = {"1.weight": _rng.normal(0, 0.1, (5, 3)), "0.weight": _rng.normal(0, 1, (3, 7)).astype(np.float32)}
+_conv = {"conv": _rng.normal(0, 0.3, (2, 3, 2, 3)), "fc": _rng.normal(0, 0.3, (3, 2))}
+exam.compare("one round", [
+    case("a 4 × 5 matrix, p = 0.4", _fit, _one, 1, 0.4),
+    case("two matrices of different scale, p = 0.25: 3.75 rounds to 4", _fit, _two, 1, 0.25),
+])
+exam.compare("several rounds", [
+    case("a 4 × 5 matrix, four rounds of p = 0.2", _fit, _one, 4, 0.2),
+    case("two matrices, three rounds of p = 0.5", _fit, _two, 3, 0.5),
+    case("a 2 × 3 × 2 × 3 kernel and a matrix, five rounds of p = 0.3", _fit, _conv, 5, 0.3),
+], weight=3)
+exam.law("ties", _prunes_what_remains, [
+    edge("training makes all magnitudes alike, two rounds of p = 0.5", _flat, _two, 2, 0.5),
+    edge("training makes all magnitudes alike, three rounds of p = 0.3", _flat, _conv, 3, 0.3),
+])
+exam.compare("edges", [
+    edge("no rounds keep everything", _fit, _two, 0, 0.5),
+    edge("p = 0 keeps everything", _fit, _one, 2, 0.0),
+    edge("p = 1: nothing is left, and a second round finds nothing to prune", _fit, _two, 2, 1.0),
+    edge("p = -0.1 raises ValueError", _fit, _one, 1, -0.1),
+    edge("p = 1.2 raises ValueError", _fit, _one, 1, 1.2),
+])
+exam.score()
+### END HIDDEN TESTS
+
+# %% [markdown]
+# ## 9. What the zeros buy
+#
+# A pruned weight is a zero, and a zero saves time only on a machine that skips it. Write `dense_speedup(mask, hardware) -> float`: how many
+# times fewer multiplications a matrix product does with the pruned weight matrix than with the full one. `mask` is a boolean matrix (numpy,
+# `True` = keep) in which at least one row keeps a weight; it is not changed. `hardware` is one of:
+#
+# - `'dense'`: an ordinary kernel multiplies by every entry, whatever it is: always 1.0.
+# - `'2:4'`: a kernel that does two multiplications for every aligned four of the last axis (columns 0 to 3, 4 to 7, …): 2.0 if every such four
+#   of every row keeps *at most* two, else 1.0. If 4 does not divide the number of columns the kernel cannot be used: 1.0.
+# - `'structured'`: rows that keep nothing are cut out, and what is left is a smaller dense product: rows / rows that keep *any* weight.
+#
+# Source: Mishra et al. (2021), *Accelerating Sparse Deep Neural Networks*, abstract: the 2:4 pattern "leads to twice the math throughput of dense
+# matrix units"; for whole rows Li et al. (2017), *Pruning Filters for Efficient ConvNets*, section 3. These are upper bounds:
+# memory traffic and overhead do not shrink along.
+#
+# *Worked example.* A 4 × 4 mask keeps two weights, one in row 0 and one in row 2: 7/8 of it are zeros, and 1/(1 − 7/8) = 8 is the speedup that is
+# often promised. A dense kernel gives 1.0. Every four keeps at most two, so 2:4 gives 2.0, never more. Two of four rows are left: 4/2 = 2.0.
+#
+# <details><summary>Hint 1</summary>Sparsity appears in none of the three rules. What counts is where the zeros are.</details>
+# <details><summary>Hint 2</summary>If 4 divides the number of columns, <code>mask.reshape(-1, 4)</code> has one aligned four in each row.
+# Otherwise the fours would run over the ends of rows.</details>
+# <details><summary>Hint 3</summary><code>mask.reshape(-1, 4).sum(axis=1)</code> counts what each four keeps, and
+# <code>mask.any(axis=1)</code> says which rows keep anything; sum it for their number.</details>
+
+# %% answer="dense_speedup"
+def dense_speedup(mask, hardware):
+    """Multiplications of the full product per multiplication of the pruned one; hardware is 'dense', '2:4' or 'structured'."""
+    ### BEGIN SOLUTION
+    if hardware == "2:4":
+        fits = mask.shape[1] % 4 == 0 and (mask.reshape(-1, 4).sum(axis=1) <= 2).all()
+        return 2.0 if fits else 1.0
+    if hardware == "structured":
+        return float(len(mask) / mask.any(axis=1).sum())
+    return 1.0
+    ### END SOLUTION
+
+# %% test="dense_speedup" points=3
+_mask = np.zeros((4, 4), dtype=bool)
+_mask[0, 1] = _mask[2, 3] = True
+assert dense_speedup(_mask, "dense") == 1.0
+assert dense_speedup(_mask, "2:4") == 2.0
+assert dense_speedup(_mask, "structured") == 2.0
+### BEGIN HIDDEN TESTS
+_rng = np.random.default_rng(9)
+_pairs = np.tile(np.array([[1, 0, 0, 1, 1, 1, 0, 0], [0, 1, 0, 1, 0, 0, 1, 1], [1, 0, 1, 0, 0, 1, 0, 1]], dtype=bool), (1, 2))
+_thin = _pairs & (_rng.random(_pairs.shape) < 0.5)
+_thin[1] = False
+_crowded = _thin.copy()
+_crowded[2, 4:8] = [True, True, False, True]
+_rows = np.ones((7, 6), dtype=bool)
+_rows[[0, 2, 3, 6]] = _rows[1, 4] = _rows[5, :2] = False
+_lone = np.zeros((5, 12), dtype=bool)
+_lone[[0, 1, 3], [4, 11, 0]] = True
+exam.compare("fours", [
+    case("every aligned four of a 3 × 16 mask keeps exactly two: 2:4 hardware", _pairs, "2:4"),
+    case("every aligned four keeps two, no row is empty: a structured kernel", _pairs, "structured"),
+    case("every aligned four keeps two: a dense kernel", _pairs, "dense"),
+    case("fours that keep two, one or none: 2:4 hardware", _thin, "2:4"),
+    case("mostly zeros, but one four keeps three: 2:4 hardware", _crowded, "2:4"),
+    case("random zeros, 3 in 4 of a 6 × 20 mask: 2:4 hardware", _rng.random((6, 20)) < 0.25, "2:4"),
+    case("fours down the columns keep two, along the rows four: 2:4 hardware", np.repeat([[1, 1, 0, 0]], 8, axis=0).T.astype(bool), "2:4"),
+])
+exam.compare("rows", [
+    case("4 of 7 rows are empty: a structured kernel", _rows, "structured"),
+    case("4 of 7 rows are empty: a dense kernel", _rows, "dense"),
+    case("rows that keep a single weight stay: a structured kernel", _lone, "structured"),
+    case("random zeros, 3 in 4, one row of 3 empty: a structured kernel", _thin, "structured"),
+    case("random zeros, 3 in 4: a dense kernel", _thin, "dense"),
+    case("three empty columns: a structured kernel", np.array([[1, 0, 0, 0], [1, 0, 0, 0]], dtype=bool), "structured"),
+])
+exam.compare("edges", [
+    edge("nothing pruned: 2:4 hardware", np.ones((2, 8), dtype=bool), "2:4"),
+    edge("nothing pruned: a structured kernel", np.ones((5, 3), dtype=bool), "structured"),
+    edge("4 does not divide 6 columns, though fours across rows would fit: 2:4 hardware", np.tile([True, False], (2, 3)), "2:4"),
+    edge("4 does not divide 6 columns, though four and two of each row fit: 2:4 hardware", np.arange(6) >= 2 * np.ones((4, 1)), "2:4"),
+    edge("4 does not divide 7 columns, though the first four of each row fit: 2:4 hardware", np.arange(7) >= 2 * np.ones((3, 1)), "2:4"),
+    edge("3 columns, one weight a row: 2:4 hardware", np.eye(3, dtype=bool), "2:4"),
+    edge("one row of four that keeps two: 2:4 hardware", np.array([[True, True, False, False]]), "2:4"),
+    edge("one weight in a column of nine: a structured kernel", np.arange(9).reshape(9, 1) == 4, "structured"),
+])
+exam.score()
+### END HIDDEN TESTS
+
+# %% [markdown]
+# ## 10. Repair a structured pruner
+#
+# The next cell holds an answer to "prune this network structurally, at a rate" in the form in which it circulates. It runs, and
+# it is wrong. Call it twice on one network and compare; look for a unit that is gone. Then write
+# `structured_prune(network, rate) -> network` as it should be:
+#
+# - `network` maps layer names, first layer first, to `{'weights': array (n_out, n_in), 'biases': array (n_out,)}`, all numpy. Row i of the
+#   weights and entry i of the biases belong to unit i of that layer.
+# - In every layer but the last, the `round(rate * n_out)` units of least $L_1$ norm go: their weights and their biases become 0.
+#   Ties may fall either way.
+#
+# $$s_i = \sum_j |W_{ij}|$$
+#
+# - All shapes stay, kept units and the whole last layer (its units are the classes) are as they were. A network of one layer is its last.
+# - The result is a new network with the same names; `network` is not changed. `rate` outside [0, 1] raises `ValueError`.
+#
+# Source: Li et al. (2017), *Pruning Filters for Efficient ConvNets*, section 3.1, steps 1 to 3; a unit stands for their filter.
+#
+# *Worked example.* Rows `[3, 0, 0]`, `[1.2, 1.2, 1.2]`, `[-0.5, 0.5, 0.5]`, `[-2, 2, -2]` have norms 3, 3.6, 1.5 and 6. At
+# `rate = 0.5` two of four go: units 0 and 2. By Euclidean length it would be units 1 and 2, by signed sum 2 and 3.
+#
+# <details><summary>Hint 1</summary>Three defects: it draws lots, so no two calls agree; it never looks at a weight's size; and its zeros are
+# scattered, so every unit still has to be computed.</details>
+# <details><summary>Hint 2</summary>Give each unit one number, <code>np.abs(weights).sum(axis=1)</code>, and let
+# <code>np.argsort</code> rank the units. A unit is a row of the weights <em>and</em> a bias.</details>
+# <details><summary>Hint 3</summary>Copy every array first. For each layer in <code>list(network)[:-1]</code> take
+# <code>least = order[:round(rate * n_out)]</code>, and set <code>weights[least] = 0</code> and <code>biases[least] = 0</code> in the copy.</details>
+
+# %%
+def published_prune(network, rate):
+    """As it circulates, in our words. Leave it as it is; the repaired one goes into the next cell."""
+    pruned = {}
+    for layer, parameters in network.items():
+        keep = np.random.binomial(1, 1 - rate, size=parameters["weights"].shape)
+        pruned[layer] = {"weights": parameters["weights"] * keep, "biases": parameters["biases"]}
+    return pruned
+
+# %% answer="structured_prune"
+def structured_prune(network, rate):
+    """A new network without the round(rate · n_out) units of least L1 norm in every layer but the last."""
+    ### BEGIN SOLUTION
+    if not 0 <= rate <= 1:
+        raise ValueError("a rate lies in [0, 1]")
+    pruned = {layer: {kind: array.copy() for kind, array in parameters.items()} for layer, parameters in network.items()}
+    for layer in list(pruned)[:-1]:
+        weights, biases = pruned[layer]["weights"], pruned[layer]["biases"]
+        least = np.argsort(np.abs(weights).sum(axis=1))[:round(rate * len(weights))]
+        weights[least], biases[least] = 0, 0
+    return pruned
+    ### END SOLUTION
+
+# %% test="structured_prune" points=5
+_network = {"hidden": {"weights": np.array([[3, 0, 0], [1.2, 1.2, 1.2], [-0.5, 0.5, 0.5], [-2, 2, -2]]), "biases": np.array([1.0, 2.0, 3.0, 4.0])},
+            "output": {"weights": np.array([[1.0, -1.0, 0.5, 0.2], [0.1, 0.3, -0.2, 0.4]]), "biases": np.array([0.5, -0.5])}}
+_pruned = structured_prune(_network, 0.5)
+assert np.allclose(_pruned["hidden"]["weights"], [[0, 0, 0], [1.2, 1.2, 1.2], [0, 0, 0], [-2, 2, -2]])
+assert np.allclose(_pruned["hidden"]["biases"], [0, 2, 0, 4])
+assert np.allclose(_pruned["output"]["weights"], _network["output"]["weights"])
+### BEGIN HIDDEN TESTS
+def _drops_the_least_units(result, network, rate):
+    assert set(result) == set(network), "the layers must keep their names"
+    *inner, last = network
+    for layer in network:
+        w, b = network[layer]["weights"], network[layer]["biases"]
+        new_w, new_b = np.asarray(result[layer]["weights"]), np.asarray(result[layer]["biases"])
+        assert new_w.shape == w.shape and new_b.shape == b.shape, "all shapes must stay"
+        if layer == last:
+            assert np.allclose(new_w, w) and np.allclose(new_b, b), "the last layer must stay as it is"
+            continue
+        gone, size = (new_w == 0).all(axis=1), np.abs(w).sum(axis=1)
+        assert gone.sum() == round(rate * len(w)), "the number of units without a weight is not round(rate · n_out)"
+        assert (new_b[gone] == 0).all(), "the bias of a pruned unit must be 0"
+        assert np.allclose(new_w[~gone], w[~gone]) and np.allclose(new_b[~gone], b[~gone]), "a kept unit must stay as it is"
+        assert gone.all() or not gone.any() or size[gone].max() <= size[~gone].min() * (1 + 1e-6), "a pruned unit is larger than a kept one"
+
+
+_rng = np.random.default_rng(10)
+
+
+def _make(*sizes, dtype=float):
+    return {f"fc{n}": {"weights": _rng.normal(0, n, (n_out, n_in)).astype(dtype), "biases": _rng.normal(0, n, n_out).astype(dtype)}
+            for n, (n_in, n_out) in enumerate(zip(sizes, sizes[1:]), 1)}
+
+
+_three, _classes = _make(4, 9, 6, 5), {"weights": _rng.normal(0, 1, (2, 4)), "biases": _rng.normal(0, 1, 2)}
+_biases = np.array([4.0, 3.0, 2.0, 1.0])
+_tied = {"first": {"weights": np.array([[1.0, -2.0], [3.0, 0.0], [-1.5, 1.5], [0.0, -3.0]]), "biases": _biases}, "last": _classes}
+_dead = {"first": {"weights": np.array([[1.0, -2.0], [0.0, 0.0], [-0.5, 1.0], [2.0, 2.0]]), "biases": _biases}, "last": _classes}
+exam.law("networks", _drops_the_least_units, [
+    case("layers of 9, 6 and 5 units, rate = 0.5", _three, 0.5),
+    case("layers of 9, 6 and 5 units, rate = 0.3: 2.7 rounds to 3", _three, 0.3),
+    case("a float32 network of 16 units and 3 classes, rate = 0.75", _make(7, 16, 3, dtype=np.float32), 0.75),
+    case("five layers, rate = 0.4", _make(3, 5, 8, 6, 7, 2), 0.4),
+], weight=2)
+exam.law("ties and dead units", _drops_the_least_units, [
+    edge("all norms tie, rate = 0.5", _tied, 0.5),
+    edge("a unit that has a bias only goes first, rate = 0.25", _dead, 0.25),
+    edge("the same, rate = 0.5", _dead, 0.5),
+])
+exam.law("edges", _drops_the_least_units, [
+    edge("rate = 0 changes nothing", _three, 0.0),
+    edge("rate = 1 empties every layer but the last", _three, 1.0),
+    edge("half of 5 units: round(2.5) is 2", _make(3, 5, 4), 0.5),
+    edge("a single layer is the last one", _make(4, 3), 0.5),
+    edge("rate = -0.1 raises ValueError", _three, -0.1),
+    edge("rate = 1.5 raises ValueError", _three, 1.5),
+])
+exam.score()
+### END HIDDEN TESTS
+
+# %% [markdown]
 # ## Where this leads
 #
-# `magnitude_mask` chooses, `masked_train_step` recovers: alternate the two with a rising sparsity and you have the pipeline most pruning
-# papers start from. Nothing has become faster yet: a dense matrix product takes as long over zeros as over any other number.
+# You have every part of the pipeline that most pruning papers start from. `magnitude_mask` or `global_masks` choose, `agp_sparsity` says how fast,
+# `masked_train_step` recovers, and `lottery_ticket` puts the three into a loop and asks what the initial values were worth.
+#
+# Count what it bought. In dense storage a network with nine zeros in ten is as large as before, and a dense kernel is as slow: that is
+# `dense_speedup`. Zeros pay when they are stored compactly, when they fall into the 2:4 pattern, or when whole units go, as in
+# `structured_prune`, whose empty rows, and with them the next layer's columns, can then be cut out. Rows cost more accuracy than scattered weights
+# at the same sparsity, because the choice is coarser.
+#
+# Three questions stay open. Is magnitude the right criterion (02)? How are units cut out of a real network, batch norm and
+# branches included (03)? Should every layer lose the same share (04)?
