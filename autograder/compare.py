@@ -75,8 +75,10 @@ def as_array(value) -> np.ndarray | None:
 
 
 def as_number(value) -> float | None:
-    """One finite number, whoever made it; None for a boolean, NaN, an infinity, an array of several and all else."""
-    array = as_array(value)
+    """One finite number of Python's, numpy's or torch's own types; None for a boolean, NaN, an infinity, several numbers and all else."""
+    kind, torch = type(value), sys.modules.get("torch")
+    own = kind in (int, float, np.ndarray, *np.sctypeDict.values()) or (torch and kind is torch.Tensor)
+    array = as_array(value) if own else None                 # a subclass of float may say that it is any number
     if array is None or array.shape != () or array.dtype.kind not in "iuf" or not np.isfinite(array):
         return None
     return float(array)

@@ -22,7 +22,7 @@ def files_used(layout: Layout, notebook: str) -> list:
 
 def expand(cells: list, layout: Layout) -> list:
     """The cells with every concept cell replaced by the cells it stands for; raises AssignmentError where the bank lacks it."""
-    bank = load(files_naming(layout.questions, {c.metadata[kind] for c in cells for kind in ("check", "interview") if kind in c.metadata}))
+    bank = load(files_naming(layout.questions, {str(c.metadata[kind]) for c in cells for kind in ("check", "interview") if kind in c.metadata}))
     checks = {check.name: check for question in bank.values() for check in question.checks}
     made = []
     for cell in cells:
@@ -30,12 +30,14 @@ def expand(cells: list, layout: Layout) -> list:
         if kind is None:
             made.append(cell)
             continue
-        name, points = cell.metadata[kind], cell.metadata.get("points", 1)
+        name, points = str(cell.metadata[kind]), cell.metadata.get("points", 1)
         known = checks if kind == "check" else bank
         if name not in known:
             raise AssignmentError(f"no {'check' if kind == 'check' else 'question'} {name!r} in {layout.questions}; mend the name, or write it there")
         if cell.source.strip():
             raise AssignmentError(f"the cell {kind}={name!r} has text of its own; leave it empty, its text comes from the bank")
+        if type(points) not in (int, float) or points <= 0:
+            raise AssignmentError(f"the cell {kind}={name!r} is worth {points!r} points; give a number above 0")
         made += _check(known[name], points) if kind == "check" else _interview(known[name], points)
     return made
 
@@ -87,7 +89,7 @@ def _points(points) -> str:
 
 
 def _literal(answer) -> str:
-    return "{" + ", ".join(f'"{letter}"' for letter in sorted(answer)) + "}" if isinstance(answer, frozenset) else repr(answer)
+    return "{" + ", ".join(f'"{letter}"' for letter in sorted(answer)) + "}" if isinstance(answer, (set, frozenset)) else repr(answer)
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,7 @@ def known_answers(layout: Layout, name: str) -> list[KnownAnswer]:
     notebook = nbformat.read(layout.source(name), 4)
     wanted = {grade_id(c): c.metadata.question for c in notebook.cells if role(c) == "answer" and "question" in c.metadata}
     bank = load(files_naming(layout.questions, set(wanted.values())))
-    return [DataAnswer(check.name, mistake, why, value, f"{check.name} = {_literal(frozenset(value)) if type(value) is set else value!r}")
+    return [DataAnswer(check.name, mistake, why, value, f"{check.name} = {_literal(value)}")
             for check in (c for question in bank.values() for c in question.checks if c.name in wanted)
             for mistake, why, value in (_choices(check) if check.options else _numbers(check))]
 
