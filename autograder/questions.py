@@ -55,8 +55,8 @@ def _check(check: Check, points) -> list:
         visible = f'assert set() < set("".join({name}).lower()) <= set("{"".join(o.letter for o in check.options)}"), "give letters from {first} to {last}"'
         exam = "exam.choice({\n" + "".join(f"    {o.letter!r}: {(o.mistake, o.why)!r},\n" for o in check.options) + "})"
     else:
-        allowed = f"by at most {100 * check.rtol:g} % of it" if check.rtol else "by nothing"
-        statement = f"{worth}Answer with a number, for example `{name} = 12.5`. It may differ from the exact value {allowed}."
+        allowed = f"It may differ from the exact value by at most {100 * check.rtol:g} % of it." if check.rtol else "It must be exact."
+        statement = f"{worth}Answer with a number, in this form: `{name} = 0.25`. {allowed}"
         stub = f"{name} = None  # a number"
         visible = f'assert abs({name}) < float("inf"), "give a finite number"'
         wrong = "".join(f"    {(w.value, w.mistake, w.why)!r},\n" for w in check.wrong)
