@@ -35,8 +35,8 @@ SCHEMA = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "A
     "rubric": {"type": "array", "minItems": 3, "maxItems": 6, "items": _object({"points": {"type": "integer", "minimum": 1}, "text": TEXT})},
     "answer": TEXT, "sources": {"type": "array", "minItems": 1, "items": TEXT},
     "misconceptions": {"type": "array", "minItems": 2, "items": _object({"id": NAME, "claim": TEXT, "why": TEXT})},
-}, {"checks": {"type": "array", "items": {"type": "object", "required": ["kind"], "properties": {"kind": {"enum": ["choice", "number"]}},
-                                          "if": {"properties": {"kind": {"const": "choice"}}}, "then": CHOICE, "else": NUMBER}}})
+}, {"checks": {"type": "array", "items": {"type": "object", "required": ["kind"], "properties": {"kind": {"enum": ["choice", "number"]}}, "allOf": [
+    {"if": {"properties": {"kind": {"const": kind}}}, "then": schema} for kind, schema in (("choice", CHOICE), ("number", NUMBER))]}}})
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ def _read(path: Path) -> Question:
     error = jsonschema.exceptions.best_match(jsonschema.Draft202012Validator(SCHEMA).iter_errors(told))
     if error:
         where = "/".join(map(str, error.absolute_path)) or "the file"
-        raise AssignmentError(f"{path}: {where}: {error.message[:200]}")
+        raise AssignmentError(f"{path}: {where}: {' '.join(error.message.split())[:200]}")
     try:
         if told["id"] != path.stem:
             raise ValueError(f"its id is {told['id']!r}; a file is named for its question")
