@@ -1,6 +1,7 @@
 """nbgrader on this repository: our folders, and grading behind the wall. Read by every nbgrader command and by the formgrader."""
 from nbgrader.preprocessors import AssignLatePenalties, CheckCellMetadata, LimitOutput, OverwriteKernelspec, SaveAutoGrades
 
+from autograder.build import release_steps
 from autograder.preprocessors import Wall
 
 c = get_config()  # noqa: F821
@@ -8,6 +9,7 @@ c = get_config()  # noqa: F821
 c.CourseDirectory.course_id = "featherweight"
 c.CourseDirectory.source_directory = "build/source"
 c.CourseDirectory.release_directory = "assignments"
+c.GenerateAssignment.preprocessors = release_steps()
 c.Autograde.sanitize_preprocessors = [Wall, OverwriteKernelspec, CheckCellMetadata]
 c.Autograde.autograde_preprocessors = [LimitOutput, SaveAutoGrades, AssignLatePenalties, CheckCellMetadata]
 c.HTMLExporter.filters = {"markdown2html": "autograder.sanitize.markdown_to_html"}

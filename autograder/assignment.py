@@ -152,6 +152,11 @@ def _read(path: Path) -> nbformat.NotebookNode:
     return notebook
 
 
+def solution(source: str) -> str:
+    """What stands between the solution markers of an instructor's cell; nothing where there are none."""
+    return source.partition(BEGIN_SOLUTION)[2].partition(END_SOLUTION)[0].strip()
+
+
 def split_test(source: str) -> tuple[str, str]:
     """A test cell's visible and hidden part."""
     visible, _, hidden = source.partition(BEGIN_HIDDEN)

@@ -124,10 +124,12 @@ def _examine(cell, points, scope, conversation, mistakes, own_names) -> Verdict:
     status, message = failed or ("failed", "")
     if failures and (not failed or not message):
         group = failures[0]
-        status = "error" if score == 0 and group.failure[1].startswith("raised") else status
-        message = f"{group.title}: {': '.join(group.failure)}"
+        status = "error" if score == 0 and group.failure[-1].startswith("raised ") else status
+        message = group.message
     known = next((m for m in mistakes if conversation.exams and all(e.matches(m.definitions(own_names)) for e in conversation.exams)), None)
-    return Verdict(score, status, known and known.name, known.diagnosis if known else message)
+    if known:
+        return Verdict(score, status, known.name, known.diagnosis)
+    return Verdict(score, status, failures[0].mistake if failures else None, message)
 
 
 def run_cell(source: str, scope: dict):

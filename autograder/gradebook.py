@@ -10,11 +10,12 @@ from nbgrader.api import Gradebook
 from nbgrader.utils import parse_utc
 
 from .assignment import Assignment, AssignmentError
+from .build import Stub
 from .layout import Layout, write_whole
 from .result import Result
 
 # What nbgrader's generate_assignment does on the way to the gradebook.
-REGISTER = [stock.LockCells, stock.ClearSolutions, stock.ClearOutput, stock.CheckCellMetadata, stock.ComputeChecksums, stock.SaveCells]
+REGISTER = [stock.LockCells, stock.ClearSolutions, Stub, stock.ClearOutput, stock.CheckCellMetadata, stock.ComputeChecksums, stock.SaveCells]
 
 
 class Writer:

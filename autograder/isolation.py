@@ -1,8 +1,8 @@
 """What keeps student code in: bubblewrap around the zygote; namespaces, limits and a system-call filter around each of its children.
 
-The zygote sees the interpreter, its packages, `course/` and `autograder/`, read-only, and nothing else. Run by root, it drops to
-an unused user before it serves (a user namespace alone would leave it root's right to write /proc/sys). Each child gets its own
-user, PID, IPC, mount and network namespaces, a private tmpfs, and no capability.
+The zygote sees the interpreter, its packages, `course/` (without the question bank) and `autograder/`, read-only, and nothing else.
+Run by root, it drops to an unused user before it serves (a user namespace alone would leave it root's right to write /proc/sys).
+Each child gets its own user, PID, IPC, mount and network namespaces, a private tmpfs, and no capability.
 """
 import ctypes
 import os
@@ -56,6 +56,9 @@ def bubblewrap(root: Path, inherit: dict[str, str]) -> list[str]:
             arguments += ["--symlink", os.readlink(path), path]
         elif os.path.exists(path):
             arguments += ["--ro-bind", path, path]
+    bank = root / "course" / "interview"            # the answers to the concept checks: an empty folder in its place
+    if bank.is_dir() and not bank.parent.is_symlink():
+        arguments += ["--tmpfs", str(bank), "--remount-ro", str(bank)]
     arguments += ["--proc", "/proc", "--tmpfs", "/dev", "--dir", "/dev/shm"]
     for device in ("null", "zero", "full", "random", "urandom"):
         arguments += ["--dev-bind", f"/dev/{device}", f"/dev/{device}"]

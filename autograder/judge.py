@@ -17,7 +17,7 @@ from pathlib import Path
 import nbformat
 
 from . import isolation, mistakes, values
-from .assignment import Assignment, AssignmentError, grade_id, role
+from .assignment import Assignment, AssignmentError, grade_id, role, solution
 from .channel import Channel
 from .examine import BadTest, Checkpoint, Verdict, describe_loss, run_test
 from .graft import Graft, graft
@@ -109,7 +109,8 @@ class Judge:
                               worst.mistake, worst.message)
 
     def _autograded(self, grafted: Graft, runs, verdicts, limits) -> str:
-        """The notebook for the human marker: the graft with outputs and scores, without hidden tests."""
+        """The notebook for the human marker: the graft with outputs and scores and, behind a manual answer, the instructor's; no hidden tests."""
+        sources = {grade_id(c): c.source for c in self.assignment.source.cells if c.cell_type == "markdown"}
         released = {grade_id(c): c for c in self.assignment.release.cells}
         notebook = nbformat.v4.new_notebook(metadata=dict(self.assignment.release.metadata))
         for cell in grafted.cells:
@@ -127,6 +128,9 @@ class Judge:
                     if ran.lost:
                         cell.outputs.append(nbformat.v4.new_output("stream", name="stdout", text=f"This cell was stopped: {describe_loss(ran.lost)[1]}.\n"))
             notebook.cells.append(cell)
+            if role(cell) == "manual" and (told := solution(sources.get(grade_id(cell), ""))):
+                text = f"---\n\n#### For the marker: `{grade_id(cell)}`\n\n{told}\n\n---"
+                notebook.cells.append(nbformat.v4.new_markdown_cell(text, id=f"rubric-{grade_id(cell)}"[:64], metadata={"autograder": "rubric"}))
         notebook.metadata["autograder"] = {"flags": [clean_text(f, 300) for f in grafted.flags]}
         return nbformat.writes(notebook)
 

@@ -23,6 +23,11 @@ class Layout:
     def mistakes(self, name: str) -> Path:
         return self.solution(name) / "mistakes.py"
 
+    @property
+    def questions(self) -> Path:
+        """The question bank. The sandbox does not show it."""
+        return self.root / "course" / "interview"
+
     def submitted(self, name: str, student: str) -> Path:
         return self.root / "submitted" / student / name
 

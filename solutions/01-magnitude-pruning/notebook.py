@@ -943,6 +943,26 @@ exam.score()
 ### END HIDDEN TESTS
 
 # %% [markdown]
+# ## Concepts
+#
+# What the exercises above taught you, asked the way an interviewer asks it: five checks that are marked at once, and two questions to
+# answer in your own words. In a check every statement stands alone; any number of them, but at least one, is true.
+
+# %% check="pruning_families" points=1
+
+# %% check="what_pruning_keeps" points=1
+
+# %% check="what_zeros_buy" points=1
+
+# %% check="accuracy_sparsity_curve" points=1
+
+# %% check="stored_ratio" points=1
+
+# %% [markdown] interview="I26" points=5
+
+# %% [markdown] interview="I04" points=5
+
+# %% [markdown]
 # ## Where this leads
 #
 # You have every part of the pipeline that most pruning papers start from. `magnitude_mask` or `global_masks` choose, `agp_sparsity` says how fast,
