@@ -3,13 +3,14 @@
 Does not know what is right: it calls what it is told to call, and sends back what came of it.
 """
 import itertools
+import pickle
 import random
 import sys
 import traceback
 
 from . import values
 from .channel import Channel
-from .crossing import decode
+from .crossing import PROBE, decode
 from .shell import is_cell
 
 
@@ -30,7 +31,7 @@ class Service:
     """The requests a judge may make; objects that are no plain data stay here, known by number."""
 
     def __init__(self, channel: Channel, namespace: dict):
-        self.channel, self.namespace, self.objects, self.stubs = channel, namespace, [], {}
+        self.channel, self.namespace, self.objects, self.stubs, self.probes = channel, namespace, [], {}, {}
         channel.encode = lambda message: values.pack(message, self._opaque)
         channel.decode = lambda data: decode(data, self._resolve)
 
@@ -60,6 +61,10 @@ class Service:
     def _resolve(self, tag, number, methods=()):
         if tag == values.HANDLE:
             return self.objects[number]
+        if tag == PROBE:
+            if number not in self.probes:
+                self.probes[number] = pickle.loads(number)
+            return self.probes[number]
         return self.stubs.setdefault(number, Stub(self, number, methods))
 
 
@@ -111,4 +116,6 @@ def seed(number: int):
     if numpy := sys.modules.get("numpy"):
         numpy.random.seed(number % 2**32)
     if torch := sys.modules.get("torch"):
-        torch.manual_seed(number)
+        torch.default_generator.manual_seed(number)  # torch.manual_seed would look for accelerators, in every fork anew
+        if torch.cuda.is_initialized():
+            torch.cuda.manual_seed_all(number)
