@@ -4,6 +4,7 @@ The visible part comes first; if it fails, the hidden part is run all the same, 
 a message: only the test's own words, the class of an exception, and a line number in the student's cell.
 """
 import ast
+import functools
 import signal
 import socket
 import traceback
@@ -134,10 +135,17 @@ def _examine(cell, points, scope, conversation, mistakes, own_names) -> Verdict:
 
 def run_cell(source: str, scope: dict):
     """Run a test's source; the value of its last line, if that is an expression."""
+    body, last = compiled(source)
+    exec(body, scope)
+    return eval(last, scope) if last else None
+
+
+@functools.cache
+def compiled(source: str) -> tuple:
+    """A test's code, and that of its last line if it is an expression. The judge's zygote compiles every test once."""
     tree = ast.parse(source)
     last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
-    exec(compile(tree, "<test>", "exec"), scope)
-    return eval(compile(ast.Expression(last.value), "<test>", "eval"), scope) if last else None
+    return compile(tree, "<test>", "exec"), last and compile(ast.Expression(last.value), "<test>", "eval")
 
 
 def _failure(error, source, part, conversation) -> tuple[str, str]:

@@ -17,9 +17,9 @@ from pathlib import Path
 import nbformat
 
 from . import isolation, mistakes, values
-from .assignment import Assignment, AssignmentError, grade_id, role, solution
+from .assignment import Assignment, AssignmentError, grade_id, role, solution, split_test
 from .channel import Channel
-from .examine import BadTest, Checkpoint, Verdict, describe_loss, run_test
+from .examine import BadTest, Checkpoint, Verdict, compiled, describe_loss, run_test
 from .graft import Graft, graft
 from .sandbox import fork_on_request, warm
 from .sanitize import clean_outputs, clean_text
@@ -50,6 +50,11 @@ class Judge:
                 outputs, error = self.shell.run(cell.source, grade_id(cell))
                 if error:
                     raise AssignmentError(f"{assignment.name}: setup cell {grade_id(cell)} raised {error}; mend it and build again")
+            elif role(cell) == "test":
+                try:
+                    [compiled(part) for part in split_test(cell.source)]
+                except SyntaxError as error:
+                    raise AssignmentError(f"{assignment.name}: {grade_id(cell)}, line {error.lineno}: {error.msg}; mend it and build again") from None
         self.mistakes = mistakes.load(assignment.mistakes)
         self.modules = set(sys.modules)
 

@@ -964,7 +964,7 @@ def prunes_init_itself(train, init, rounds, p):
 
 
 @mistake("lottery_ticket", "Your masks are numbers. In this course a mask is boolean: what indexes and inverts as a mask should not need converting.")
-def masks_of_numbers(train, init, rounds, p):
+def ticket_masks_of_numbers(train, init, rounds, p):
     masks, _ = _ticket(train, init, rounds, p)
     return _masked(init, masks), {name: mask.astype(float) for name, mask in masks.items()}
 
