@@ -78,8 +78,7 @@ class Group:
     """Cases that earn their share of the points together. `failure` is (description, reason) of the first case that failed."""
     title: str
     weight: float
-    calls: list = field(default_factory=list)
-    outcomes: list = field(default_factory=list)
+    calls: list = field(default_factory=list)        # of (name, probe, case, outcome)
     failure: tuple[str, str] | None = None
 
 
@@ -122,7 +121,7 @@ class Exam:
     def matches(self, mistake: dict) -> bool:
         """Whether the student's outcomes are those of this wrong answer, in every case of every group."""
         return all(_equal(outcome, _local(mistake.get(name, self.references[name]), probe, c.args, number))
-                   for group in self.groups for number, ((name, probe, c), outcome) in enumerate(zip(group.calls, group.outcomes)))
+                   for group in self.groups for number, (name, probe, c, outcome) in enumerate(group.calls))
 
     def _group(self, title, cases, weight, of, probe, judge):
         name = of or next(iter(self.answers))
@@ -131,7 +130,7 @@ class Exam:
         for number, one in enumerate(cases):
             wanted = _local(self.references[name], probe, one.args, number)
             outcome = _ask(self.answers[name], probe, one.args, number)
-            group.calls.append((name, probe, one)), group.outcomes.append(outcome)
+            group.calls.append((name, probe, one, outcome))
             reason = judge(outcome, wanted, one.args)
             if reason and not group.failure:
                 group.failure = one.description, reason

@@ -21,7 +21,7 @@ from pathlib import Path
 from nbformat import writes
 
 from .assignment import Assignment, AssignmentError, role
-from .channel import Channel, pair
+from .channel import Channel
 from .graft import MAX_BYTES
 from .isolation import Limits, bubblewrap, shown_paths
 from .result import ExerciseResult, Result
@@ -87,11 +87,10 @@ class Zygote:
 
     def close(self):
         self.control.close()
-        try:
+        with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(2)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+        self.process.kill()
+        self.process.wait()
         self.words.close()
 
 
@@ -153,7 +152,7 @@ class Grader:
     def ask(self, submission: bytes, limits: Limits | None = None) -> dict | None:
         """All that the judge says of a submission, with times; None if it had to be stopped."""
         limits = limits or self.limits
-        ends = [pair(), pair(), *(socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET) for _ in range(self.places))]
+        ends = [socket.socketpair(), socket.socketpair(), *(socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET) for _ in range(self.places))]
         (talk, judge_talk), (judge_run, run), *controls = ends
         with contextlib.ExitStack() as stack:
             sockets = [stack.enter_context(sock) for both in ends for sock in both]
