@@ -61,8 +61,3 @@ class Channel:
         if left is not None and left <= 0:
             raise TimeoutError
         self.sock.settimeout(left)
-
-
-def pair() -> tuple[socket.socket, socket.socket]:
-    """Two connected stream sockets."""
-    return socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)

@@ -81,8 +81,7 @@ class Group:
     """
     title: str
     weight: float
-    calls: list = field(default_factory=list)
-    outcomes: list = field(default_factory=list)
+    calls: list = field(default_factory=list)        # of (name, probe, case, outcome)
     failure: tuple[str, ...] | None = None
     mistake: str | None = None
 
@@ -159,7 +158,7 @@ class Exam:
     def matches(self, mistake: dict) -> bool:
         """Whether the student's outcomes are those of this wrong answer, in every case of every group."""
         return all(_equal(outcome, _local(mistake.get(name, self.references[name]), probe, c.args, number))
-                   for group in self.groups for number, ((name, probe, c), outcome) in enumerate(zip(group.calls, group.outcomes)))
+                   for group in self.groups for number, (name, probe, c, outcome) in enumerate(group.calls))
 
     def _group(self, title, cases, weight, of, probe, judge):
         name = of or next(iter(self.answers))
@@ -168,7 +167,7 @@ class Exam:
         for number, one in enumerate(cases):
             wanted = _local(self.references[name], probe, one.args, number)
             outcome = _ask(self.answers[name], probe, one.args, number)
-            group.calls.append((name, probe, one)), group.outcomes.append(outcome)
+            group.calls.append((name, probe, one, outcome))
             reason = judge(outcome, wanted, one.args)
             if reason and not group.failure:
                 group.failure = one.description, reason

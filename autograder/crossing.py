@@ -77,12 +77,9 @@ class Sender:
 
 def decode(data: bytes, resolve) -> tuple:
     """In the sandbox: the judge's message; `resolve(tag, field, …)` finds handles, callbacks and probes."""
-
-    class Unpickler(pickle.Unpickler):
-        def persistent_load(self, identity):
-            return resolve(*identity)
-
-    return Unpickler(io.BytesIO(data)).load()
+    unpickler = pickle.Unpickler(io.BytesIO(data))
+    unpickler.persistent_load = lambda identity: resolve(*identity)
+    return unpickler.load()
 
 
 def _globals_of(code) -> set[str]:

@@ -10,8 +10,7 @@ import socket
 import traceback
 from dataclasses import dataclass
 
-from .assignment import Exercise, split_test
-from .channel import pair
+from .assignment import grade_id, split_test
 from .checks import wall
 from .proxy import Conversation, Crashed, Forged, Opaque, TimedOut
 from .session import wait
@@ -26,18 +25,15 @@ class Verdict:
     message: str = ""
 
 
-class BadTest(Exception):
-    """The test cell itself is wrong: the instructor must mend it."""
-
-
 LOSSES = {"timeout": ("timeout", "it took longer than the time limit"), "signal 24": ("timeout", "it used more processor time than the limit"),
           "signal 9": ("crashed", "its process was killed: it used too much memory"),
           "signal 11": ("crashed", "its process died of a segmentation fault")}
 
 
-def describe_loss(why: str) -> tuple[str, str]:
-    """Status and message for a process that ended before its time, as the sandbox tells it: fixed words only."""
-    return LOSSES.get(why, ("crashed", "its process ended before it was done"))
+def loss(why: str, when: str) -> Verdict:
+    """The verdict on a process that ended before its time; `why` is what the sandbox tells, the message fixed words only."""
+    status, message = LOSSES.get(why, ("crashed", "its process ended before it was done"))
+    return Verdict(0.0, status, message=f"{when} {message}")
 
 
 class Checkpoint:
@@ -47,7 +43,7 @@ class Checkpoint:
         self.control = control
 
     def open(self) -> socket.socket:
-        ours, theirs = pair()
+        ours, theirs = socket.socketpair()
         socket.send_fds(self.control, [b"test"], [theirs.fileno()])
         theirs.close()
         return ours
@@ -65,10 +61,10 @@ class Checkpoint:
             return ""
 
 
-def run_test(cell, points: float, exercise: Exercise, names: list[str], checkpoint: Checkpoint, namespace: dict, secret: frozenset,
-             mistakes: list, own_names: list[str], lines: dict[str, int], seconds: float) -> Verdict:
+def run_test(cell, names: list[str], own_names: list[str], checkpoint: Checkpoint, namespace: dict, secret: frozenset, mistakes: list,
+             lines: dict[str, int], seconds: float) -> Verdict:
     """Run one test cell. `names`: every answer's names that may be bound; `own_names`: those that this exercise must define;
-    `lines`: how many its answer cells have."""
+    `mistakes`: those known of it; `lines`: how many its answer cells have."""
     scope = dict(namespace)
     try:
         conversation = Conversation(checkpoint.open(), [namespace, scope], secret, seconds, lines)
@@ -86,7 +82,7 @@ def run_test(cell, points: float, exercise: Exercise, names: list[str], checkpoi
         scope |= {name: value for name, value in bound.items() if name in names}
         if lacking := [name for name in own_names if name not in scope]:
             return Verdict(0.0, "missing", message=f"the cell does not define {', '.join(lacking)}")
-        return _examine(cell, points, scope, conversation, [m for m in mistakes if m.exercise == exercise.name], own_names)
+        return _examine(cell, scope, conversation, mistakes, own_names)
     except TimedOut:
         return Verdict(0.0, "timeout", message="a test took longer than the time limit")
     except Forged:
@@ -98,16 +94,16 @@ def run_test(cell, points: float, exercise: Exercise, names: list[str], checkpoi
         wall.reset(token)
         conversation.channel.close()
         how = checkpoint.close(patience)
-    status, message = describe_loss(how)
-    return Verdict(0.0, status, message=f"during a test, {message}")
+    return loss(how, "during a test,")
 
 
 def _give_up(*_):
     raise TimedOut
 
 
-def _examine(cell, points, scope, conversation, mistakes, own_names) -> Verdict:
+def _examine(cell, scope, conversation, mistakes, own_names) -> Verdict:
     visible, hidden = split_test(cell.source)
+    points = float(cell.metadata.nbgrader.points)
     failed, score = None, points
     for part, source in (("visible", visible), ("hidden", hidden)):
         try:
@@ -116,7 +112,8 @@ def _examine(cell, points, scope, conversation, mistakes, own_names) -> Verdict:
             failed = failed or _failure(error, source, part, conversation)
         else:
             if given is not None and (type(given) not in (float, int) or not 0 <= given <= points):
-                raise BadTest(f"{cell.metadata.nbgrader.grade_id}: the last line must give a number from 0 to {points}")
+                return Verdict(0.0, "error", message="the test itself is wrong, tell your instructor: "
+                                                     f"{grade_id(cell)}: the last line must give a number from 0 to {points}")
             score = score if given is None else float(given)
     failures = [group for exam in conversation.exams for group in exam.failures()]
     if failed is None and score == points:

@@ -19,7 +19,7 @@ import nbformat
 from . import isolation, mistakes, values
 from .assignment import Assignment, AssignmentError, grade_id, role, solution, split_test
 from .channel import Channel
-from .examine import BadTest, Checkpoint, Verdict, compiled, describe_loss, run_test
+from .examine import Checkpoint, Verdict, compiled, loss, run_test
 from .graft import Graft, graft
 from .sandbox import fork_on_request, warm
 from .sanitize import clean_outputs, clean_text
@@ -56,28 +56,28 @@ class Judge:
                 except SyntaxError as error:
                     raise AssignmentError(f"{assignment.name}: {grade_id(cell)}, line {error.lineno}: {error.msg}; mend it and build again") from None
         self.mistakes = mistakes.load(assignment.mistakes)
+        self.secret = frozenset(itertools.chain(*assignment.answer_names.values()))
         self.modules = set(sys.modules)
 
     def grade(self, submission: bytes, run: Channel, controls: list[socket.socket], kill, limits: isolation.Limits) -> dict:
         """Everything a Result needs but the student's name and the time."""
         grafted = graft(self.assignment, submission)
         runs = _run_cells(_steps(grafted), run, kill, limits)
-        verdicts, seconds, names, place = {}, {}, [], 0
+        verdicts, seconds, names, controls = {}, {}, [], iter(controls)
         for cell in self.assignment.source.cells:
             name = grade_id(cell)
             if role(cell) == "answer":
                 names += self.assignment.answer_names[name]
             elif role(cell) == "test":
                 start = time.perf_counter()
-                verdicts[name] = self._test(cell, names, grafted, runs, Checkpoint(controls[place]), limits)
+                verdicts[name] = self._test(cell, names, grafted, runs, Checkpoint(next(controls)), limits)
                 seconds[name] = time.perf_counter() - start
-                place += 1
         exercises = [self._exercise(e, verdicts, grafted) for e in self.assignment.exercises]
         scores = {n: v.score for n, v in verdicts.items()}
         scores |= {e.name: 0.0 if e.name in grafted.missing else None for e in self.assignment.exercises if e.manual}
-        return {"exercises": [vars(e) for e in exercises], "flags": [clean_text(f, 300) for f in grafted.flags],
-                "scores": scores, "notebook": self._autograded(grafted, runs, verdicts, limits), "test_seconds": seconds, "cell_seconds": {n: r.seconds for n, r in runs.items()},
-                "modules": sorted(set(sys.modules) - self.modules)}
+        return {"exercises": [vars(e) for e in exercises], "flags": [clean_text(f, 300) for f in grafted.flags], "scores": scores,
+                "notebook": self._autograded(grafted, runs, verdicts, limits), "test_seconds": seconds,
+                "cell_seconds": {n: r.seconds for n, r in runs.items()}, "modules": sorted(set(sys.modules) - self.modules)}
 
     def _test(self, cell, names, grafted, runs, checkpoint, limits) -> Verdict:
         exercise = next(e for e in self.assignment.exercises if grade_id(cell) in e.tests)
@@ -86,22 +86,15 @@ class Judge:
             return Verdict(0.0, "missing", message="not answered")
         lost = next((runs[a].lost for a in exercise.answers if runs[a].lost), None)
         if lost and own:
-            status, message = describe_loss(lost)
-            return Verdict(0.0, status, message=f"while the cell ran, {message}")
-        try:
-            lines = {a: (grafted.answers[a] or "").count("\n") + 1 for a in exercise.answers}
-            verdict = run_test(cell, float(cell.metadata.nbgrader.points), exercise, list(dict.fromkeys(names)), checkpoint,
-                               self.shell.user_ns, self._secrets, self.mistakes, own, lines, limits.test_seconds)
-        except BadTest as error:
-            return Verdict(0.0, "error", message=f"the test itself is wrong, tell your instructor: {error}")
+            return loss(lost, "while the cell ran,")
+        known = [m for m in self.mistakes if m.exercise == exercise.name]
+        lines = {a: (grafted.answers[a] or "").count("\n") + 1 for a in exercise.answers}
+        verdict = run_test(cell, names, own, checkpoint, self.shell.user_ns, self.secret, known, lines, limits.test_seconds)
         error = next((runs[a].error for a in exercise.answers if runs[a].error), None)
         if verdict.status == "missing" and error:
-            return Verdict(0.0, "error", message=f"the cell raised {error if hasattr(builtins, error) else 'an exception'}, and {verdict.message.replace('the cell', 'it')}")
+            raised = error if hasattr(builtins, error) else "an exception"
+            return Verdict(0.0, "error", message=f"the cell raised {raised}, and {verdict.message.replace('the cell', 'it')}")
         return verdict
-
-    @property
-    def _secrets(self) -> frozenset[str]:
-        return frozenset(n for names in self.assignment.answer_names.values() for n in names)
 
     def _exercise(self, exercise, verdicts, grafted) -> ExerciseResult:
         if exercise.manual:
@@ -121,7 +114,6 @@ class Judge:
         for cell in grafted.cells:
             if cell.cell_type == "code":
                 name = grade_id(cell)
-                cell = nbformat.from_dict(cell)
                 cell.outputs, cell.execution_count = [], None
                 if verdict := verdicts.get(name):
                     cell.source = released[name].source
@@ -131,7 +123,7 @@ class Judge:
                 elif ran := runs.get(name):
                     cell.outputs = clean_outputs(ran.outputs, limits.output, IMAGES // len(runs))
                     if ran.lost:
-                        cell.outputs.append(nbformat.v4.new_output("stream", name="stdout", text=f"This cell was stopped: {describe_loss(ran.lost)[1]}.\n"))
+                        cell.outputs.append(nbformat.v4.new_output("stream", name="stdout", text=loss(ran.lost, "This cell was stopped:").message + "\n"))
             notebook.cells.append(cell)
             if role(cell) == "manual" and (told := solution(sources.get(grade_id(cell), ""))):
                 text = f"---\n\n#### For the marker: `{grade_id(cell)}`\n\n{told}\n\n---"

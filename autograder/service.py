@@ -20,8 +20,7 @@ class Stub:
     def __init__(self, service, number, methods):
         self._service, self._number = service, number
         for method in methods:
-            if method != "__call__":
-                setattr(self, method, lambda *args, _m=method, **kwargs: service.call_back(self, _m, args, kwargs))
+            setattr(self, method, lambda *args, _m=method, **kwargs: service.call_back(self, _m, args, kwargs))
 
     def __call__(self, *args, **kwargs):
         return self._service.call_back(self, "__call__", args, kwargs)
