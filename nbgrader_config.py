@@ -1,6 +1,7 @@
 """nbgrader on this repository: our folders, and grading behind the wall. Read by every nbgrader command and by the formgrader."""
 from nbgrader.preprocessors import AssignLatePenalties, CheckCellMetadata, LimitOutput, OverwriteKernelspec, SaveAutoGrades
 
+from autograder.feedback import FeedbackGrades, FeedbackPage
 from autograder.preprocessors import Graft, Wall
 
 c = get_config()  # noqa: F821
@@ -10,4 +11,6 @@ c.CourseDirectory.source_directory = "build/source"
 c.CourseDirectory.release_directory = "assignments"
 c.Autograde.sanitize_preprocessors = [Graft, OverwriteKernelspec, CheckCellMetadata]
 c.Autograde.autograde_preprocessors = [Wall, LimitOutput, SaveAutoGrades, AssignLatePenalties, CheckCellMetadata]
+c.GenerateFeedback.preprocessors = [FeedbackGrades]
+c.GenerateFeedback.exporter_class = FeedbackPage
 c.HTMLExporter.filters = {"markdown2html": "autograder.sanitize.markdown_to_html"}

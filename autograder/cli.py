@@ -1,4 +1,4 @@
-"""The instructor's command line: `autograder build`, `grade`, `demo`. Errors are one line; exit code 2 says it was one of them,
+"""The instructor's command line: `autograder build`, `grade`, `feedback`, `demo`. Errors are one line; exit code 2 says it was one of them,
 exit code 1 that some submission got no verdict."""
 import argparse
 import json
@@ -41,11 +41,14 @@ def main(arguments: list[str] | None = None) -> int:
     one.add_argument("--student", nargs="+", action="extend", metavar="ID", help="only these")
     one.add_argument("--jobs", type=int, help="submissions graded at once (default: one per processor)")
     one.add_argument("--json", type=Path, metavar="FILE", help="write every result there")
+    one = commands.add_parser("feedback", parents=[shared], help="write what every student may read of their grading")
+    one.add_argument("assignment", metavar="ASSIGNMENT")
+    one.add_argument("--student", nargs="+", action="extend", metavar="ID", help="only these")
     one = commands.add_parser("demo", parents=[shared, isolation], help="a simulated class, submitted and graded in demo/")
     options = parser.parse_args(arguments)
     options.root = options.root.resolve()
     try:
-        return {"build": _build, "grade": _grade, "demo": _demo}[options.command](options)
+        return {"build": _build, "grade": _grade, "feedback": _feedback, "demo": _demo}[options.command](options)
     except (AssignmentError, GraderError, IsolationError) as error:
         console.print(f"autograder: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
         return 2
@@ -102,6 +105,16 @@ def print_summary(results: list[Result]):
     for result in ordered:
         for flag in result.flags:
             console.print(f"{result.student}: {flag}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _feedback(options) -> int:
+    from .feedback import generate
+    layout = Layout(options.root)
+    with Progress(console=console, transient=True) as progress:
+        task = progress.add_task("writing feedback", total=None)
+        pages = generate(layout, options.assignment, options.student, lambda student: progress.update(task, description=f"feedback for {escape(student)}"))
+    console.print(f"{len(pages)} pages; each student's is {layout.feedback(options.assignment, '<student>')}", highlight=False, markup=False, soft_wrap=True)
+    return 0
 
 
 def _demo(options) -> int:

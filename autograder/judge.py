@@ -23,7 +23,7 @@ from .examine import BadTest, Checkpoint, Verdict, describe_loss, run_test
 from .graft import Graft, graft
 from .sandbox import requests, warm
 from .sanitize import clean_outputs, clean_text
-from .result import ExerciseResult
+from .result import ExerciseResult, about
 
 
 IMAGES = 32 << 20                                     # characters of pictures that an autograded notebook may hold
@@ -71,7 +71,7 @@ class Judge:
         scores = {n: v.score for n, v in verdicts.items()}
         scores |= {e.name: 0.0 if e.name in grafted.missing else None for e in self.assignment.exercises if e.manual}
         return {"exercises": [vars(e) for e in exercises], "flags": [clean_text(f, 300) for f in grafted.flags],
-                "scores": scores, "notebook": self._autograded(grafted, runs, verdicts, limits), "test_seconds": seconds, "cell_seconds": {n: r.seconds for n, r in runs.items()},
+                "scores": scores, "notebook": self._autograded(grafted, runs, verdicts, exercises, limits), "test_seconds": seconds, "cell_seconds": {n: r.seconds for n, r in runs.items()},
                 "modules": sorted(set(sys.modules) - self.modules)}
 
     def _test(self, cell, names, grafted, runs, checkpoint, limits) -> Verdict:
@@ -108,7 +108,7 @@ class Judge:
         return ExerciseResult(exercise.name, score, exercise.points, "failed" if 0 < score and worst.status != "passed" else worst.status,
                               worst.mistake, worst.message)
 
-    def _autograded(self, grafted: Graft, runs, verdicts, limits) -> str:
+    def _autograded(self, grafted: Graft, runs, verdicts, exercises, limits) -> str:
         """The notebook for the human marker: the graft with outputs and scores, without hidden tests."""
         released = {grade_id(c): c for c in self.assignment.release.cells}
         notebook = nbformat.v4.new_notebook(metadata=dict(self.assignment.release.metadata))
@@ -127,7 +127,7 @@ class Judge:
                     if ran.lost:
                         cell.outputs.append(nbformat.v4.new_output("stream", name="stdout", text=f"This cell was stopped: {describe_loss(ran.lost)[1]}.\n"))
             notebook.cells.append(cell)
-        notebook.metadata["autograder"] = {"flags": [clean_text(f, 300) for f in grafted.flags]}
+        notebook.metadata["autograder"] = about(self.assignment, exercises, [clean_text(f, 300) for f in grafted.flags])
         return nbformat.writes(notebook)
 
 
