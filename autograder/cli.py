@@ -9,7 +9,6 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 from .assignment import AssignmentError
 from .build import build
@@ -18,9 +17,9 @@ from .grader import FAULT, GraderError
 from .isolation import IsolationError
 from .layout import Layout
 from .result import Result, report
+from .summary import print_summary
 
 console = Console(stderr=True)
-COLOURS = {"passed": "green", "failed": "yellow", "error": "yellow", "manual": "cyan", "missing": "dim"}
 WARNING = "[bold white on red] NO SANDBOX [/] --isolation process: student code runs with your rights. For your own work only."
 
 
@@ -73,7 +72,7 @@ def _grade(options) -> int:
         beside = options.json.with_name(f".{options.json.name}.new")
         beside.write_text(json.dumps(report(options.assignment, results), indent=1))
         os.replace(beside, options.json)
-    print_summary(results)
+    print_summary(results, console)
     return 1 if any(flag.startswith(FAULT) for r in results for flag in r.flags) else 0
 
 
@@ -87,24 +86,6 @@ def grade_with_progress(layout, assignment, students, isolation, jobs=None) -> l
         return grade(layout, assignment, students, isolation, jobs=jobs,
                      started=lambda total: progress.update(task, description="grading", total=total),
                      graded=lambda result: progress.update(task, advance=1, last=result.student))
-
-
-def print_summary(results: list[Result]):
-    """One row per submission, one column per exercise; below it what was odd."""
-    table = Table(header_style="bold")
-    table.add_column("student")
-    for exercise in results[0].exercises:
-        table.add_column(exercise.name)
-    table.add_column("score", justify="right")
-    ordered = sorted(results, key=lambda r: r.student)
-    for result in ordered:
-        cells = [f"[{COLOURS.get(e.status, 'red')}]{e.status}[/] {e.score:g}" + (f"\n[dim]{e.mistake}[/]" if e.mistake else "")
-                 for e in result.exercises]
-        table.add_row(escape(result.student), *cells, f"{result.score:g} / {result.max_score:g}")
-    console.print(table)
-    for result in ordered:
-        for flag in result.flags:
-            console.print(f"{result.student}: {flag}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _feedback(options) -> int:
