@@ -1,4 +1,4 @@
-"""The instructor's command line: `autograder build`, `grade`, `demo`. Errors are one line; exit code 2 says it was one of them,
+"""The instructor's command line: `autograder build`, `grade`, `feedback`, `demo`. Errors are one line; exit code 2 says it was one of them,
 exit code 1 that some submission got no verdict."""
 import argparse
 import json
@@ -8,7 +8,6 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 from .assignment import AssignmentError
 from .build import build
@@ -17,9 +16,9 @@ from .grader import FAULT, GraderError
 from .isolation import IsolationError
 from .layout import Layout, write_whole
 from .result import Result, report
+from .summary import print_summary
 
 console = Console(stderr=True)
-COLOURS = {"passed": "green", "failed": "yellow", "error": "yellow", "manual": "cyan", "missing": "dim"}
 WARNING = "[bold white on red] NO SANDBOX [/] --isolation process: student code runs with your rights. For your own work only."
 
 
@@ -40,11 +39,14 @@ def main(arguments: list[str] | None = None) -> int:
     one.add_argument("--student", nargs="+", action="extend", metavar="ID", help="only these")
     one.add_argument("--jobs", type=int, help="submissions graded at once (default: one per processor)")
     one.add_argument("--json", type=Path, metavar="FILE", help="write every result there")
+    one = commands.add_parser("feedback", parents=[shared], help="write what every student may read of their grading")
+    one.add_argument("assignment", metavar="ASSIGNMENT")
+    one.add_argument("--student", nargs="+", action="extend", metavar="ID", help="only these")
     one = commands.add_parser("demo", parents=[shared, isolation], help="a simulated class, submitted and graded in demo/")
     options = parser.parse_args(arguments)
     options.root = options.root.resolve()
     try:
-        return {"build": _build, "grade": _grade, "demo": _demo}[options.command](options)
+        return {"build": _build, "grade": _grade, "feedback": _feedback, "demo": _demo}[options.command](options)
     except (AssignmentError, GraderError, IsolationError) as error:
         console.print(f"autograder: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
         return 2
@@ -67,7 +69,7 @@ def _grade(options) -> int:
     results = grade_with_progress(layout, options.assignment, options.student, options.isolation, options.jobs)
     if options.json:
         write_whole(options.json, json.dumps(report(options.assignment, results), indent=1))
-    print_summary(results)
+    print_summary(results, console)
     return 1 if any(flag.startswith(FAULT) for r in results for flag in r.flags) else 0
 
 
@@ -83,22 +85,14 @@ def grade_with_progress(layout, assignment, students, isolation, jobs=None) -> l
                      graded=lambda result: progress.update(task, advance=1, last=result.student))
 
 
-def print_summary(results: list[Result]):
-    """One row per submission, one column per exercise; below it what was odd."""
-    table = Table(header_style="bold")
-    table.add_column("student")
-    for exercise in results[0].exercises:
-        table.add_column(exercise.name)
-    table.add_column("score", justify="right")
-    ordered = sorted(results, key=lambda r: r.student)
-    for result in ordered:
-        cells = [f"[{COLOURS.get(e.status, 'red')}]{e.status}[/] {e.score:g}" + (f"\n[dim]{e.mistake}[/]" if e.mistake else "")
-                 for e in result.exercises]
-        table.add_row(escape(result.student), *cells, f"{result.score:g} / {result.max_score:g}")
-    console.print(table)
-    for result in ordered:
-        for flag in result.flags:
-            console.print(f"{result.student}: {flag}", markup=False, highlight=False, soft_wrap=True)
+def _feedback(options) -> int:
+    from .feedback import generate
+    layout = Layout(options.root)
+    with Progress(console=console, transient=True) as progress:
+        task = progress.add_task("writing feedback", total=None)
+        pages = generate(layout, options.assignment, options.student, lambda student: progress.update(task, description=f"feedback for {escape(student)}"))
+    console.print(f"{len(pages)} pages; each student's is {layout.feedback(options.assignment, '<student>')}", highlight=False, markup=False, soft_wrap=True)
+    return 0
 
 
 def _demo(options) -> int:

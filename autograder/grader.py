@@ -18,13 +18,13 @@ import time
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from nbformat import writes
+from nbformat import from_dict, writes
 
 from .assignment import Assignment, AssignmentError, role
 from .channel import Channel
 from .graft import MAX_BYTES
 from .isolation import Limits, bubblewrap, shown_paths
-from .result import ExerciseResult, Result
+from .result import ExerciseResult, Result, about
 
 START_SECONDS, PATIENCE = 300, 120.0                   # for the zygotes to start, and for each cell and test of the reference
 FAULT = "the grader failed, which is a bug of ours"
@@ -185,7 +185,9 @@ class Grader:
 
     def _unjudged(self, student, flags, seconds, status, message) -> Result:
         exercises = tuple(ExerciseResult(e.name, 0.0, e.points, status, None, message) for e in self.assignment.exercises)
-        return Result(student, exercises, flags, seconds, writes(self.assignment.release),
+        notebook = from_dict(self.assignment.release)
+        notebook.metadata["autograder"] = about(self.assignment, exercises, ())
+        return Result(student, exercises, flags, seconds, writes(notebook),
                       {t: 0.0 for e in self.assignment.exercises for t in e.tests})
 
     def close(self):

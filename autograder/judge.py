@@ -23,7 +23,7 @@ from .examine import Checkpoint, Verdict, compiled, loss, run_test
 from .graft import Graft, graft
 from .sandbox import fork_on_request, warm
 from .sanitize import clean_outputs, clean_text
-from .result import ExerciseResult
+from .result import ExerciseResult, about
 
 
 IMAGES = 32 << 20                                     # characters of pictures that an autograded notebook may hold
@@ -76,7 +76,7 @@ class Judge:
         scores = {n: v.score for n, v in verdicts.items()}
         scores |= {e.name: 0.0 if e.name in grafted.missing else None for e in self.assignment.exercises if e.manual}
         return {"exercises": [vars(e) for e in exercises], "flags": [clean_text(f, 300) for f in grafted.flags], "scores": scores,
-                "notebook": self._autograded(grafted, runs, verdicts, limits), "test_seconds": seconds,
+                "notebook": self._autograded(grafted, runs, verdicts, exercises, limits), "test_seconds": seconds,
                 "cell_seconds": {n: r.seconds for n, r in runs.items()}, "modules": sorted(set(sys.modules) - self.modules)}
 
     def _test(self, cell, names, grafted, runs, checkpoint, limits) -> Verdict:
@@ -106,7 +106,7 @@ class Judge:
         return ExerciseResult(exercise.name, score, exercise.points, "failed" if 0 < score and worst.status != "passed" else worst.status,
                               worst.mistake, worst.message)
 
-    def _autograded(self, grafted: Graft, runs, verdicts, limits) -> str:
+    def _autograded(self, grafted: Graft, runs, verdicts, exercises, limits) -> str:
         """The notebook for the human marker: the graft with outputs and scores and, behind a manual answer, the instructor's; no hidden tests."""
         sources = {grade_id(c): c.source for c in self.assignment.source.cells if c.cell_type == "markdown"}
         released = {grade_id(c): c for c in self.assignment.release.cells}
@@ -128,7 +128,7 @@ class Judge:
             if role(cell) == "manual" and (told := solution(sources.get(grade_id(cell), ""))):
                 text = f"---\n\n#### For the marker: `{grade_id(cell)}`\n\n{told}\n\n---"
                 notebook.cells.append(nbformat.v4.new_markdown_cell(text, id=f"rubric-{grade_id(cell)}"[:64], metadata={"autograder": "rubric"}))
-        notebook.metadata["autograder"] = {"flags": [clean_text(f, 300) for f in grafted.flags]}
+        notebook.metadata["autograder"] = about(self.assignment, exercises, [clean_text(f, 300) for f in grafted.flags])
         return nbformat.writes(notebook)
 
 

@@ -34,6 +34,9 @@ class Layout:
     def autograded(self, name: str, student: str) -> Path:
         return self.root / "autograded" / student / name
 
+    def feedback(self, name: str, student: str) -> Path:
+        return self.root / "feedback" / student / name / f"{name}.html"
+
     @property
     def database(self) -> str:
         return f"sqlite:///{self.root / 'gradebook.db'}"
