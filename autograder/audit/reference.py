@@ -6,23 +6,23 @@ import threading
 from pathlib import Path
 
 from ..assignment import Assignment
-from ..grader import Grader, _descendants, _parts_of_memory
+from ..grader import Grader
 from .trials import Trials, results
 
 TIMES = 3
 
 
 class Peak(threading.Thread):
-    """Samples the memory of the processes that a grader's sandbox starts while this runs; `bytes` is the most they shared between them."""
+    """Samples the memory of the processes that a grader's sandbox starts while this runs; `bytes` is the most they held together."""
 
     def __init__(self, grader: Grader):
         super().__init__(daemon=True)
         self.base, self.over, self.bytes = grader.sandbox.process.pid, threading.Event(), 0
-        self.before = set(_descendants(self.base))
+        self.before = set(_family(self.base))
 
     def run(self):
         while not self.over.wait(0.01):
-            self.bytes = max(self.bytes, sum(_parts_of_memory(pid)[0] for pid in set(_descendants(self.base)) - self.before))
+            self.bytes = max(self.bytes, sum(_share(pid) for pid in _family(self.base) if pid not in self.before))
 
     def __enter__(self):
         self.start()
@@ -31,6 +31,27 @@ class Peak(threading.Thread):
     def __exit__(self, *_):
         self.over.set()
         self.join()
+
+
+def _family(pid: int) -> list[int]:
+    """A process and all below it."""
+    found = [pid]
+    for one in found:
+        for path in Path(f"/proc/{one}/task").glob("*/children"):
+            found += map(int, _read(path).split())
+    return found
+
+
+def _share(pid: int) -> int:
+    """The bytes that a process holds; of what it holds with others, its share."""
+    return sum(int(line.split()[1]) << 10 for line in _read(Path(f"/proc/{pid}/smaps_rollup")).split("\n") if line.startswith("Pss:"))
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text()
+    except OSError:                                  # it has ended
+        return ""
 
 
 def measure(grader: Grader, trials: Trials) -> tuple[float, float, dict[str, float], list[str]]:
