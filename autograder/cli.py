@@ -1,5 +1,5 @@
-"""The instructor's command line: `autograder build`, `grade`, `feedback`, `demo`. Errors are one line; exit code 2 says it was one of them,
-exit code 1 that some submission got no verdict."""
+"""The instructor's command line: `autograder build`, `grade`, `feedback`, `audit`, `demo`. Errors are one line; exit code 2 says it was
+one of them, exit code 1 that some submission got no verdict, or that an audit found problems."""
 import argparse
 import json
 import sys
@@ -43,15 +43,20 @@ def main(arguments: list[str] | None = None) -> int:
     one.add_argument("assignment", metavar="ASSIGNMENT")
     one.add_argument("--student", nargs="+", action="extend", metavar="ID", help="only these")
     one = commands.add_parser("demo", parents=[shared, isolation], help="a simulated class, submitted and graded in demo/")
+    one = commands.add_parser("audit", parents=[shared], help="show whether the tests of assignments tell right answers from wrong ones")
+    one.add_argument("assignments", nargs="*", metavar="ASSIGNMENT", help="default: all")
+    one.add_argument("--full", action="store_true", help="trust no record of an earlier audit")
+    one.add_argument("--json", type=Path, metavar="FILE", help="write the reports there")
     options = parser.parse_args(arguments)
     options.root = options.root.resolve()
     try:
-        return {"build": _build, "grade": _grade, "feedback": _feedback, "demo": _demo}[options.command](options)
+        return {"build": _build, "grade": _grade, "feedback": _feedback, "demo": _demo, "audit": _audit}[options.command](options)
     except (AssignmentError, GraderError, IsolationError) as error:
         console.print(f"autograder: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
         return 2
     except KeyboardInterrupt:
-        console.print("autograder: interrupted; what was graded so far is kept. Run the same command again", style="red")
+        kept = "nothing was written" if options.command == "audit" else "what was graded so far is kept"
+        console.print(f"autograder: interrupted; {kept}. Run the same command again", style="red")
         return 130
 
 
@@ -98,6 +103,11 @@ def _feedback(options) -> int:
 def _demo(options) -> int:
     from .demo import run_demo
     return run_demo(options.root, options.isolation, console)
+
+
+def _audit(options) -> int:
+    from .audit.report import run
+    return run(Layout(options.root), options.assignments, options.full, options.json, console)
 
 
 if __name__ == "__main__":
