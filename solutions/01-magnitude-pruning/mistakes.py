@@ -122,13 +122,15 @@ def returns_the_model_alone(model, t):
     return _prune_copy(model, lambda w: w.abs() >= t)[0]
 
 
-@mistake("prune_dense", "You ignored t: the threshold is fixed at 0.5, which empties every freshly initialised layer with more than four inputs.")
+@mistake("prune_dense", "You ignored t: the threshold is fixed at 0.5, which empties every freshly initialised layer with more than four "
+         "inputs.")
 def threshold_of_a_half(model, t):
     _refuse_negative(t)
     return _prune_copy(model, lambda w: w.abs() >= 0.5)
 
 
-@mistake("prune_dense", "You multiplied t by the standard deviation of each layer. Han et al. choose their thresholds so, but here t is the threshold.")
+@mistake("prune_dense", "You multiplied t by the standard deviation of each layer. Han et al. choose their thresholds so, but here t is "
+         "the threshold.")
 def threshold_in_standard_deviations(model, t):
     _refuse_negative(t)
     return _prune_copy(model, lambda w: w.abs() >= t * w.std())
@@ -140,7 +142,8 @@ def convolutions_pruned(model, t):
     return _prune_copy(model, lambda w: w.abs() >= t, lambda m: getattr(m, "weight", None) is not None and m.weight.dim() >= 2)
 
 
-@mistake("prune_dense", "You pruned everything that is called weight, convolutions and the scales of normalisation layers too. Ask for nn.Linear.")
+@mistake("prune_dense", "You pruned everything that is called weight, convolutions and the scales of normalisation layers too. Ask for "
+         "nn.Linear.")
 def everything_called_weight(model, t):
     _refuse_negative(t)
     return _prune_copy(model, lambda w: w.abs() >= t, lambda m: getattr(m, "weight", None) is not None)
@@ -169,8 +172,8 @@ def negative_threshold_accepted(model, t):
     return _prune_copy(model, lambda w: w.abs() >= t)
 
 
-@mistake("prune_dense", "The results are right, but you pruned the model that you were given (a shallow copy has the same layers). Start from "
-         "copy.deepcopy(model).")
+@mistake("prune_dense", "The results are right, but you pruned the model that you were given (a shallow copy has the same layers). Start "
+         "from copy.deepcopy(model).")
 def prunes_its_argument(model, t):
     _refuse_negative(t)
     masks = {}
@@ -197,7 +200,8 @@ def masks_not_applied(model, t):
     return copy.deepcopy(model), _prune_copy(model, lambda w: w.abs() >= t)[1]
 
 
-@mistake("prune_dense", "You gave masks for parameters that are not pruned as well. A mask belongs to the weight of a dense layer and to nothing else.")
+@mistake("prune_dense", "You gave masks for parameters that are not pruned as well. A mask belongs to the weight of a dense layer and to "
+         "nothing else.")
 def masks_for_everything(model, t):
     _refuse_negative(t)
     pruned, masks = _prune_copy(model, lambda w: w.abs() >= t)
@@ -218,7 +222,8 @@ def masks_of_numbers(model, t):
     return pruned, {name: mask.float() for name, mask in masks.items()}
 
 
-@mistake("prune_dense", "You looked at the outermost layers only, so that dense layers inside other modules were missed. named_modules() lists all of them.")
+@mistake("prune_dense", "You looked at the outermost layers only, so that dense layers inside other modules were missed. named_modules() "
+         "lists all of them.")
 def outermost_layers_only(model, t):
     _refuse_negative(t)
     outermost, masks = copy.deepcopy(model), {}
@@ -348,13 +353,15 @@ def per_layer(weights, s):
     return {name: _global_masks({name: w}, s)[name] if w.ndim >= 2 else np.ones(w.shape, dtype=bool) for name, w in weights.items()}
 
 
-@mistake("global_masks", "You ranked the biases with the weights, so that some were pruned. Parameters with fewer than two dimensions keep everything.")
+@mistake("global_masks", "You ranked the biases with the weights, so that some were pruned. Parameters with fewer than two dimensions "
+         "keep everything.")
 def biases_ranked(weights, s):
     _refuse_share(s)
     return _global_masks(weights, s, ranked=list(weights))
 
 
-@mistake("global_masks", "You ranked the weights alone, but counted the biases in n, so that too many weights went. n is the number of elements ranked.")
+@mistake("global_masks", "You ranked the weights alone, but counted the biases in n, so that too many weights went. n is the number of "
+         "elements ranked.")
 def biases_counted(weights, s):
     _refuse_share(s)
     return _global_masks(weights, s, count=round(s * sum(w.size for w in weights.values())))
@@ -366,7 +373,8 @@ def biases_left_out(weights, s):
     return {name: mask for name, mask in _global_masks(weights, s).items() if mask.ndim >= 2}
 
 
-@mistake("global_masks", "You chose by name: the γ of a batch norm is called weight as well, and is a vector. Rank what has at least two dimensions.")
+@mistake("global_masks", "You chose by name: the γ of a batch norm is called weight as well, and is a vector. Rank what has at least two "
+         "dimensions.")
 def chosen_by_name(weights, s):
     _refuse_share(s)
     return _global_masks(weights, s, ranked=[name for name in weights if name.endswith("weight")])
@@ -402,30 +410,46 @@ def global_floor(weights, s):
     return _global_masks(weights, s, count=int(s * _magnitudes(weights).size))
 
 
+@mistake("global_masks", "You rounded halves up. Python's round takes a half to the even number: round(2.5) is 2.")
+def global_half_up(weights, s):
+    _refuse_share(s)
+    return _global_masks(weights, s, count=int(s * _magnitudes(weights).size + 0.5))
+
+
+@mistake("global_masks", "You kept at least one weight of every layer. One ranking decides: a layer of small weights may lose all of them.")
+def no_layer_emptied(weights, s):
+    _refuse_share(s)
+    masks = _global_masks(weights, s)
+    for name, mask in masks.items():
+        if not mask.any():
+            mask.flat[np.abs(weights[name]).argmax()] = True
+    return masks
+
+
 @mistake("global_masks", "Your masks mark what to prune. In this course True means keep.")
 def masks_inverted(weights, s):
     _refuse_share(s)
     return {name: ~mask for name, mask in _global_masks(weights, s).items()}
 
 
-@mistake("global_masks", "You kept what lies above the k-th magnitude, so all weights that tie with it go at once, in every layer. Prune an exact "
-         "number of positions.")
+@mistake("global_masks", "You kept what lies above the k-th magnitude, so all weights that tie with it go at once, in every layer. Prune "
+         "an exact number of positions.")
 def global_threshold_prunes_ties(weights, s):
     _refuse_share(s)
     cut = np.sort(np.append(_magnitudes(weights), -1))[round(s * _magnitudes(weights).size)]
     return {name: np.abs(w) > cut if w.ndim >= 2 else np.ones(w.shape, dtype=bool) for name, w in weights.items()}
 
 
-@mistake("global_masks", "You kept everything from a threshold upwards, so all weights that tie with it stay, in every layer. Prune an exact number of "
-         "positions.")
+@mistake("global_masks", "You kept everything from a threshold upwards, so all weights that tie with it stay, in every layer. Prune an "
+         "exact number of positions.")
 def global_threshold_keeps_ties(weights, s):
     _refuse_share(s)
     cut = np.sort(np.append(_magnitudes(weights), np.inf))[round(s * _magnitudes(weights).size)]
     return {name: np.abs(w) >= cut if w.ndim >= 2 else np.ones(w.shape, dtype=bool) for name, w in weights.items()}
 
 
-@mistake("global_masks", "A quantile interpolates between weights: with ties, or with s·n no whole number, the count comes out wrong. Prune exactly "
-         "round(s * n) positions.")
+@mistake("global_masks", "A quantile interpolates between weights: with ties, or with s·n no whole number, the count comes out wrong. "
+         "Prune exactly round(s * n) positions.")
 def global_quantile(weights, s):
     _refuse_share(s)
     cut = np.quantile(_magnitudes(weights), s)
@@ -475,8 +499,8 @@ def _prune_each(layer, s, score=torch.abs, count=round):
     return layer
 
 
-@mistake("prune_parameters", "You indexed the bias with the mask or the positions of the weight. The weight is a matrix and the bias a vector: it needs "
-         "a mask of its own shape, from its own magnitudes.")
+@mistake("prune_parameters", "You indexed the bias with the mask or the positions of the weight. The weight is a matrix and the bias a "
+         "vector: it needs a mask of its own shape, from its own magnitudes.")
 def weight_mask_indexes_the_bias(layer, s):
     _refuse_share(s)
     pruned = copy.deepcopy(layer)
@@ -503,8 +527,8 @@ def bias_left_whole(layer, s):
     return pruned
 
 
-@mistake("prune_parameters", "You ranked weights and biases together, so that the parameter with the smaller values lost more than its share. Rank each "
-         "by itself.")
+@mistake("prune_parameters", "You ranked weights and biases together, so that the parameter with the smaller values lost more than its "
+         "share. Rank each by itself.")
 def one_shared_ranking(layer, s):
     _refuse_share(s)
     pruned = copy.deepcopy(layer)
@@ -514,8 +538,8 @@ def one_shared_ranking(layer, s):
     return pruned
 
 
-@mistake("prune_parameters", "You pruned the bias by the weight's threshold: all or none of it may lie below. The bias loses round(s·m) values, by its own "
-         "ranking.")
+@mistake("prune_parameters", "You pruned the bias by the weight's threshold: all or none of it may lie below. The bias loses round(s·m) "
+         "values, by its own ranking.")
 def weight_threshold_for_the_bias(layer, s):
     _refuse_share(s)
     pruned = copy.deepcopy(layer)
@@ -538,7 +562,8 @@ def bias_follows_its_row(layer, s):
     return pruned
 
 
-@mistake("prune_parameters", "A layer made with bias=False has a bias of None, and your function fails on it. Prune the bias where there is one.")
+@mistake("prune_parameters", "A layer made with bias=False has a bias of None, and your function fails on it. Prune the bias where there "
+         "is one.")
 def fails_without_a_bias(layer, s):
     _refuse_share(s)
     pruned = copy.deepcopy(layer)
@@ -590,10 +615,17 @@ def largest_parameters(layer, s):
     return _prune_each(layer, s, score=lambda p: -p.abs())
 
 
-@mistake("prune_parameters", "You rounded s·n down. Counts are round(s * n) in the weight and round(s * m) in the bias: 3.75 gives 4, 0.75 gives 1.")
+@mistake("prune_parameters", "You rounded s·n down. Counts are round(s * n) in the weight and round(s * m) in the bias: 3.75 gives 4, "
+         "0.75 gives 1.")
 def floor_of_each_count(layer, s):
     _refuse_share(s)
     return _prune_each(layer, s, count=int)
+
+
+@mistake("prune_parameters", "You rounded halves up. Python's round takes a half to the even number: round(2.5) is 2 and round(0.5) is 0.")
+def half_up_in_each(layer, s):
+    _refuse_share(s)
+    return _prune_each(layer, s, count=lambda x: int(x + 0.5))
 
 
 @mistake("prune_parameters", "You cut at the k-th magnitude, so all values that tie with it go at once. Prune an exact number of positions.")
@@ -626,12 +658,14 @@ def quadratic(step, s_i, s_f, t0, n, dt):
     return s_f + (s_i - s_f) * (1 - _done(step, t0, n * dt)) ** 2
 
 
-@mistake("agp_sparsity", "The cubic term has the wrong sign: your sparsity falls towards s_f from above. The factor is (s_i − s_f), which is not positive.")
+@mistake("agp_sparsity", "The cubic term has the wrong sign: your sparsity falls towards s_f from above. The factor is (s_i − s_f), which "
+         "is not positive.")
 def wrong_sign(step, s_i, s_f, t0, n, dt):
     return s_f - (s_i - s_f) * (1 - _done(step, t0, n * dt)) ** 3
 
 
-@mistake("agp_sparsity", "You cubed the part done, not the part still to do: your schedule begins slowly and ends fast. It must be the other way round.")
+@mistake("agp_sparsity", "You cubed the part done, not the part still to do: your schedule begins slowly and ends fast. It must be the "
+         "other way round.")
 def cube_of_the_part_done(step, s_i, s_f, t0, n, dt):
     return s_i + (s_f - s_i) * _done(step, t0, n * dt) ** 3
 
@@ -646,7 +680,8 @@ def not_clamped_before_t0(step, s_i, s_f, t0, n, dt):
     return s_f + (s_i - s_f) * (1 - min((step - t0) / (n * dt), 1)) ** 3
 
 
-@mistake("agp_sparsity", "After the last pruning your sparsity does not stay at s_f: the cube turns negative there, and the sparsity goes on rising.")
+@mistake("agp_sparsity", "After the last pruning your sparsity does not stay at s_f: the cube turns negative there, and the sparsity goes "
+         "on rising.")
 def not_clamped_at_the_end(step, s_i, s_f, t0, n, dt):
     return s_f + (s_i - s_f) * (1 - max((step - t0) / (n * dt), 0)) ** 3
 
@@ -726,7 +761,8 @@ def gradients_only(model, masks, optimizer, batch):
     return loss.item()
 
 
-@mistake("masked_train_step", "Gradients of an earlier step were still in .grad, and yours were added to them. Call optimizer.zero_grad() first.")
+@mistake("masked_train_step", "Gradients of an earlier step were still in .grad, and yours were added to them. Call optimizer.zero_grad() "
+         "first.")
 def accumulates_gradients(model, masks, optimizer, batch):
     x, y = batch
     loss = F.cross_entropy(model(x), y)

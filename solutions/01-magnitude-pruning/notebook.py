@@ -18,7 +18,7 @@
 # - **Which weights go?** Those below a threshold, in one array (1) and in a network (2); an exact share of an array (3), of a whole
 #   network in one ranking (4), of a layer's weights and of its biases (5).
 # - **When do they go?** A schedule that removes many early and few late (6).
-# - **How is the loss won back?** Retraining in which pruned weights stay pruned (7), or rewinding to the start (8).
+# - **How is the lost accuracy won back?** Retraining in which pruned weights stay pruned (7), or rewinding to the start (8).
 # - **What is it worth?** The speed a mask can buy on a given machine (9), and a published answer to be repaired (10).
 #
 # **Conventions.** A *mask* is boolean, `True` = keep. *Sparsity* is zeros / elements; a share `s` of n elements is Python's
@@ -161,8 +161,8 @@ def _prune_and_look(prune, model, t, x):
         output = pruned.eval()(x)
         for p in pruned.parameters():
             p.add_(1)
-    return {"masks": dict(masks.items()), "new": new, "output": output, "modes": modes, "old": tensors(model),
-            "grads": [p.grad for p in model.parameters()]}
+    return {"the masks": dict(masks.items()), "the new model": new, "its output": output, "the old model's training mode": modes,
+            "the old model, after a change of the new": tensors(model), "the old model's gradients": [p.grad for p in model.parameters()]}
 
 
 seed(2)
@@ -345,7 +345,7 @@ exam.law("layers of different scale", _in_one_ranking, [
 ], weight=2)
 exam.law("ties", _in_one_ranking, [
     edge("all magnitudes alike in two layers, s = 0.3", _alike, 0.3),
-    edge("all zeros, s = 0.5", {"a.weight": np.zeros((2, 5)), "b.weight": np.zeros((3, 1))}, 0.5),
+    edge("all zeros, s = 0.3", {"a.weight": np.zeros((2, 5)), "b.weight": np.zeros((3, 1))}, 0.3),
     case("a tie across the cut and across layers, s = 0.5",
          {"a.weight": np.array([[0.5, 2.0, -2.0]]), "b.weight": np.array([[-2.0], [3.0], [2.0]])}, 0.5),
 ])
@@ -391,7 +391,7 @@ exam.score()
 
 # %% answer="prune_parameters"
 def prune_parameters(layer, s):
-    """A copy of the layer with round(s·n) zeros in its weight and round(s·m) in its bias, at the smallest magnitudes of each."""
+    """A copy of the layer in which weight and bias each lost its smallest magnitudes, the share s."""
     ### BEGIN SOLUTION
     if not 0 <= s <= 1:
         raise ValueError("a sparsity lies in [0, 1]")
@@ -440,14 +440,16 @@ def _prunes_the_smallest_of_each(found, layer, s, x):
         assert pruned.all() or not pruned.any() or size[pruned].max() <= size[~pruned].min(), \
             f"a pruned value of the {name} is larger than a kept one"
         getattr(twin, name).data = torch.tensor(got)
-    assert np.allclose(found["output"], twin(x).detach(), rtol=1e-4, atol=1e-5), "the new layer does not compute with its parameters as the old one"
+    wanted = twin(x).detach().numpy()
+    assert np.shape(found["output"]) == wanted.shape and np.allclose(found["output"], wanted, rtol=1e-4, atol=1e-5), \
+        "the new layer does not compute with its parameters what the old one would"
     for was, now in zip((layer.weight, layer.bias), found["old"], strict=True):
         assert now is None if was is None else np.array_equal(was.detach(), now), "the given layer was changed, or shares parameters with the new one"
     assert found["mode"] is layer.training and all((np.asarray(g) == 1).all() for g in found["grads"]), "the given layer was changed"
 
 
 seed(5)
-_wide, _tall, _bare = nn.Linear(5, 3), nn.Linear(4, 7), nn.Linear(6, 2, bias=False).eval()
+_wide, _tall, _flat, _bare = nn.Linear(5, 3), nn.Linear(4, 7), nn.Linear(5, 1), nn.Linear(6, 2, bias=False).eval()
 _conv, _zero, _alike = nn.Conv2d(2, 4, 3, stride=2, padding=1), nn.Linear(3, 4), nn.Linear(3, 2)
 for _layer, _scale in ((_wide, 0.1), (_tall, 10), (_bare, 1), (_conv, 0.3), (_zero, 0)):
     nn.init.normal_(_layer.weight)
@@ -466,6 +468,7 @@ exam.law("other layers", _prunes_the_smallest_of_each, [
 exam.law("edges", _prunes_the_smallest_of_each, [
     edge("s = 0 keeps everything", _tall, 0.0, torch.randn(4, 4)),
     edge("s = 1 keeps nothing", _wide, 1.0, torch.randn(4, 5)),
+    edge("half of 5 weights: round(2.5) is 2; half of one bias: round(0.5) is 0", _flat, 0.5, torch.randn(4, 5)),
     edge("all weights alike, s = 0.5", _alike, 0.5, torch.randn(4, 3)),
     edge("biases that are all 0 already, s = 0.25", _zero, 0.25, torch.randn(4, 3)),
     edge("s = -0.1 raises ValueError", _wide, -0.1, torch.randn(4, 5)),
