@@ -117,7 +117,8 @@ class Judge:
                 elif ran := runs.get(name):
                     cell.outputs = clean_outputs(ran.outputs, limits.output, IMAGES // len(runs))
                     if ran.lost:
-                        cell.outputs.append(nbformat.v4.new_output("stream", name="stdout", text=loss(ran.lost, "This cell was stopped:").message + "\n"))
+                        text = loss(ran.lost, "This cell was stopped:").message + "\n"
+                        cell.outputs.append(nbformat.v4.new_output("stream", name="stdout", text=text))
             notebook.cells.append(cell)
         notebook.metadata["autograder"] = {"flags": [clean_text(f, 300) for f in grafted.flags]}
         return nbformat.writes(notebook)
