@@ -108,7 +108,7 @@ class Session:
         why = finish(child)
         os.close(ended)
         self._stop_strays()
-        control.send(b"stopped" if stopped else why.encode())
+        control.send(f"clean: {'stopped' if stopped else why}".encode())
 
     def _fork(self) -> int:
         if self.set_threads:
