@@ -51,14 +51,18 @@ class Checkpoint:
     def close(self, patience: float) -> str:
         """End the test's process, if it has not ended after `patience` seconds.
 
-        Returns, when the checkpoint has cleaned up after it, how it ended, as the checkpoint tells it.
+        Returns, when the checkpoint has cleaned up after it, how it ended, as the checkpoint tells it. A student's process may have
+        written to the socket, too.
         """
         try:
-            if not wait([self.control], patience):
-                self.control.send(b"stop")
-            return self.control.recv(64).decode("ascii", "replace") if wait([self.control], 5) else ""
+            wait([self.control], patience)
+            self.control.send(b"stop")
+            while wait([self.control], 5) and (word := self.control.recv(64)):
+                if word.startswith(b"clean: "):
+                    return word[7:].decode("ascii", "replace")
         except OSError:
-            return ""
+            pass
+        return ""
 
 
 def run_test(cell, names: list[str], own_names: list[str], checkpoint: Checkpoint, namespace: dict, secret: frozenset, mistakes: list,

@@ -1,6 +1,7 @@
 """The one writer of nbgrader's gradebook and of `autograded/`. Nothing else in the kit touches either."""
 import os
 import sys
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
 import nbformat
@@ -18,7 +19,7 @@ from .result import Result
 REGISTER = [stock.LockCells, stock.ClearSolutions, Stub, stock.ClearOutput, stock.CheckCellMetadata, stock.ComputeChecksums, stock.SaveCells]
 
 
-class Writer:
+class Writer(AbstractContextManager):
     """Writes the results of one assignment. Use as a context manager."""
 
     def __init__(self, layout: Layout, assignment: Assignment):
@@ -39,10 +40,8 @@ class Writer:
         gradebook.update_or_create_student(result.student)
         when = {}
         if timestamp:
-            try:
-                when = {"timestamp": parse_utc(timestamp)}
-            except (ValueError, OverflowError):
-                pass
+            with suppress(ValueError, OverflowError):
+                when["timestamp"] = parse_utc(timestamp)
         with gradebook.db.no_autoflush:
             submission = gradebook.update_or_create_submission(name, result.student, **when)
         (notebook,) = [n for n in submission.notebooks if n.name == name]
@@ -71,9 +70,6 @@ class Writer:
             raise AssignmentError(f"{name}: its graded cells changed, and the gradebook holds submissions for the old ones; "
                                   f"keep a copy of gradebook.db, run: nbgrader db assignment remove {name} --force, and grade again") from None
         self.gradebook.db.expire_all()
-
-    def __enter__(self):
-        return self
 
     def __exit__(self, *_):
         self.gradebook.close()

@@ -94,7 +94,7 @@ class Zygote:
         self.words.close()
 
 
-class Grader:
+class Grader(contextlib.AbstractContextManager):
     """Grades submissions of one assignment. Use as a context manager; `verdict` may be called from several threads.
 
     Before anything else it grades the reference itself, through the same wall: that checks the tests and measures the limits.
@@ -194,9 +194,6 @@ class Grader:
         for zygote in self.zygotes:
             zygote.close()
 
-    def __enter__(self):
-        return self
-
     def __exit__(self, *_):
         self.close()
 
@@ -205,7 +202,7 @@ def _end(process: int, family: bool):
     """End a process, given by its pidfd; with `family`, all below it first."""
     for pid in _descendants(_pid_of(process)) if family else ():
         _kill(pid)
-    with contextlib.suppress(ProcessLookupError):
+    with contextlib.suppress(OSError):
         signal.pidfd_send_signal(process, signal.SIGKILL)
     os.close(process)
 

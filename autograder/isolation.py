@@ -46,8 +46,7 @@ def bubblewrap(root: Path, inherit: dict[str, str]) -> list[str]:
         raise IsolationError(INSTALL)
     arguments = ["bwrap", "--unshare-pid", "--unshare-ipc", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try",
                  "--die-with-parent", "--new-session", "--clearenv"]
-    if os.getuid() != 0:
-        arguments += ["--unshare-user"]
+    arguments += ["--unshare-user"] if os.getuid() else []
     arguments += ["--perms", "1777", "--tmpfs", "/tmp"]
     shown = shown_paths(root)
     for folder in sorted({str(parent) for path in shown for parent in Path(path).parents}):
@@ -93,8 +92,7 @@ def enter_namespaces():
     user, group = os.getuid(), os.getgid()
     _check(libc.unshare(CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWNS | CLONE_NEWNET), "unshare")
     for name, text in (("setgroups", "deny"), ("uid_map", f"{user} {user} 1"), ("gid_map", f"{group} {group} 1")):
-        with open(f"/proc/self/{name}", "w") as file:
-            file.write(text)
+        Path(f"/proc/self/{name}").write_text(text)
 
 
 def settle_child(limits: Limits, shown: list[str]):
@@ -115,8 +113,7 @@ def settle_child(limits: Limits, shown: list[str]):
     os.chdir("/tmp")
     for capability in range(64):
         libc.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0)
-    header, nothing = struct.pack("Ii", 0x20080522, 0), bytes(24)
-    _check(libc.capset(header, nothing), "capset")
+    _check(libc.capset(struct.pack("Ii", 0x20080522, 0), bytes(24)), "capset")
     _filter_system_calls()
 
 

@@ -123,7 +123,8 @@ class Judge:
                 elif ran := runs.get(name):
                     cell.outputs = clean_outputs(ran.outputs, limits.output, IMAGES // len(runs))
                     if ran.lost:
-                        cell.outputs.append(nbformat.v4.new_output("stream", name="stdout", text=loss(ran.lost, "This cell was stopped:").message + "\n"))
+                        text = loss(ran.lost, "This cell was stopped:").message + "\n"
+                        cell.outputs.append(nbformat.v4.new_output("stream", name="stdout", text=text))
             notebook.cells.append(cell)
             if role(cell) == "manual" and (told := solution(sources.get(grade_id(cell), ""))):
                 text = f"---\n\n#### For the marker: `{grade_id(cell)}`\n\n{told}\n\n---"

@@ -19,7 +19,7 @@ _graders: dict[tuple, Grader] = {}
 
 
 class Wall(NbGraderPreprocessor):
-    """First sanitising step: the submission becomes the instructor's notebook with its answers, outputs and scores, graded behind the wall."""
+    """The first sanitising step: a submission becomes the instructor's notebook with its answers, their outputs and the scores."""
 
     isolation = Unicode("bubblewrap", help="bubblewrap, or process: no sandbox, for your own work on your own machine").tag(config=True)
 

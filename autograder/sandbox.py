@@ -2,6 +2,7 @@
 
 Started by `grader.Zygote`; each request on its control socket carries the sockets of one submission.
 """
+import contextlib
 import gc
 import importlib
 import os
@@ -24,11 +25,13 @@ def main(control: socket.socket, isolated: bool, modules: list[str], shown: list
 
 
 def fork_on_request(control: socket.socket, work):
-    """What a zygote does until the grader hangs up: for each request fork a child that runs `work(fds)`; import what it names in between."""
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)    # nobody waits for the children
+    """What a zygote does until the grader hangs up: fork a child for each request, to run `work(fds)`; import what it names in between."""
     control.send(b"ready")
     while True:
         message, fds, *_ = socket.recv_fds(control, 1 << 16, 250)
+        with contextlib.suppress(ChildProcessError):
+            while os.waitpid(-1, os.WNOHANG)[0]:     # bury those that have ended
+                pass
         if not message:
             return
         if not fds:
@@ -36,7 +39,6 @@ def fork_on_request(control: socket.socket, work):
             control.send(b"imported")
         elif os.fork() == 0:
             try:
-                signal.signal(signal.SIGCHLD, signal.SIG_DFL)
                 work(fds)
             except BaseException as error:
                 control.send(f"{type(error).__name__}: {error}".encode()[:4096])
@@ -65,7 +67,7 @@ def warm(modules: list[str]) -> Shell:
 
 
 def _start_session(control, fds, shell, isolated, shown):
-    """In a fork of the zygote: close the sandbox around its own child, tell the grader that child's process, and end; the child goes on."""
+    """In a fork of the zygote: close the sandbox around its own child, which goes on, tell the grader that child's process, and end."""
     if isolated:
         isolation.enter_namespaces()
     if child := os.fork():

@@ -4,6 +4,7 @@ Everything here is at the mercy of student code: nothing it says is trusted, and
 answer would. Each student cell runs in a fork, so a crash or a time-out leaves the state before it, from which the run goes on.
 Each test cell is served by a fork of a checkpoint that is thrown away.
 """
+import contextlib
 import gc
 import mmap
 import os
@@ -12,6 +13,7 @@ import signal
 import socket
 import sys
 import time
+
 from . import isolation, values
 from .channel import Channel
 from .service import serve
@@ -106,7 +108,7 @@ class Session:
         why = finish(child)
         os.close(ended)
         self._stop_strays()
-        control.send(b"stopped" if stopped else why.encode())
+        control.send(f"clean: {'stopped' if stopped else why}".encode())
 
     def _fork(self) -> int:
         if self.set_threads:
@@ -126,10 +128,8 @@ class Session:
             if not strays:
                 return
             for pid in strays:
-                try:
+                with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
-                except ProcessLookupError:
-                    pass
             time.sleep(0.002)                        # the first process of the namespace buries them
 
 
