@@ -46,9 +46,10 @@ class Member:
 def members(assignment: Assignment, folder: Path, honest: bool) -> list[Member]:
     """The class; `honest` leaves out those who cheat, crash, loop and hoard."""
     right = {grade_id(c): c.source for c in assignment.source.cells if grade_id(c) in assignment.answer_names}
-    passed = {name: ("passed", None) for name in right}
+    unanswered = {e.name: ("missing", None) for e in assignment.exercises if e.manual}
+    passed = unanswered | {name: ("passed", None) for name in right}
     known = {kind: mistakes.load(folder / f"{kind}.py") for kind in ("mistakes", "alternatives")}
-    found = [Member("ada-reference", right, passed), Member("bob-untouched", {}, {name: ("missing", None) for name in right})]
+    found = [Member("ada-reference", right, passed), Member("bob-untouched", {}, unanswered | {name: ("missing", None) for name in right})]
     for kind, answers in known.items():
         for number in range(max((sum(a.exercise == e for a in answers) for e in right), default=0)):
             chosen = {e: mine[number % len(mine)] for e in right if (mine := [a for a in answers if a.exercise == e])}

@@ -1,9 +1,9 @@
 """Every known mistake is caught and named, every alternative passes, behind the real wall."""
 import pytest
 
-from autograder import mistakes
+from autograder import mistakes, questions
 
-from .conftest import NAME, ROOT, outcome
+from .conftest import NAME, ROOT, graded, outcome
 
 FOLDER = ROOT / "solutions" / NAME
 MISTAKES, ALTERNATIVES = mistakes.load(FOLDER / "mistakes.py"), mistakes.load(FOLDER / "alternatives.py")
@@ -15,13 +15,13 @@ def test_a_mistake_loses_marks_and_gets_its_own_diagnosis(grader, assignment, ha
     result = grader.verdict("wrong", hand_in(answers))
     found = outcome(result, wrong.exercise)
     assert found.score < found.max_score and (found.mistake, found.message) == (wrong.name, wrong.diagnosis)
-    assert all(e.status == "passed" for e in result.exercises if e.name != wrong.exercise)
+    assert all(e.status == "passed" for e in graded(result) if e.name != wrong.exercise)
 
 
 @pytest.mark.parametrize("other", ALTERNATIVES, ids=lambda a: f"{a.exercise}-{a.name}")
 def test_another_right_answer_earns_full_marks(grader, assignment, hand_in, right, other):
     result = grader.verdict("right", hand_in(right | {other.exercise: other.cell(assignment.answer_names[other.exercise])}))
-    assert [(e.status, e.message) for e in result.exercises] == [("passed", "")] * 3
+    assert {(e.status, e.message) for e in graded(result)} == {("passed", "")}
 
 
 @pytest.mark.parametrize("source", ["None", "float('nan')", "lambda *a: None", "lambda *a: float('nan')", "lambda *a: a[0]", "lambda *a: a",
@@ -37,8 +37,23 @@ def test_a_generic_answer_earns_nothing(grader, assignment, hand_in, source):
 def test_stubbing_an_answer_costs_only_its_own_exercise(grader, hand_in, right):
     for name in right:
         result = grader.verdict("partial", hand_in({n: s for n, s in right.items() if n != name}))
-        assert {e.name: e.status for e in result.exercises} == {n: "missing" if n == name else "passed" for n in right}
+        assert {e.name: e.status for e in graded(result)} == {n: "missing" if n == name else "passed" for n in right}
 
 
-def test_the_reference_is_graded_alike_three_times(grader, hand_in, right):
-    assert [grader.verdict("same", hand_in(right)).score for _ in range(3)] == [12, 12, 12]
+def test_the_reference_is_graded_alike_three_times(grader, hand_in, right, full):
+    assert [grader.verdict("same", hand_in(right)).score for _ in range(3)] == [full] * 3
+
+
+def test_every_wrong_answer_to_a_check_gets_its_own_diagnosis_and_every_right_form_passes(layout, grader, hand_in, right):
+    answers = questions.known_answers(layout, NAME)
+    assert {a.exercise for a in answers} == {"pruning_families", "what_pruning_keeps", "what_zeros_buy", "accuracy_sparsity_curve", "stored_ratio"}
+    for number in range(max(sum(a.exercise == b.exercise for a in answers) for b in answers)):      # one of each check at a time
+        given = {}
+        for one in answers:
+            mine = [a for a in answers if a.exercise == one.exercise]
+            given[one.exercise] = mine[number % len(mine)]
+        result = grader.verdict("checks", hand_in(right | {name: a.cell([name]) for name, a in given.items()}))
+        for name, one in given.items():
+            found = outcome(result, name)
+            wanted = (0.0, one.name, one.diagnosis) if one.diagnosis else (found.max_score, None, "")
+            assert (found.score, found.mistake, found.message) == wanted, one.name
