@@ -42,6 +42,18 @@ def assignment(layout):
 
 
 @pytest.fixture(scope="session")
+def full(assignment) -> float:
+    """The points that a machine gives to a submission without a fault: all but those of free text."""
+    return sum(e.points for e in assignment.exercises if not e.manual)
+
+
+@pytest.fixture(scope="session")
+def editable(assignment) -> set[str]:
+    """The cells that a student fills in."""
+    return set(assignment.answer_names) | {e.name for e in assignment.exercises if e.manual}
+
+
+@pytest.fixture(scope="session")
 def grader(layout, assignment):
     with Grader(layout.root, assignment, layout.paths(NAME)) as warm:
         yield warm
@@ -74,6 +86,11 @@ def hand_in(assignment):
         notebook.cells = cells
         return nbformat.writes(notebook).encode()
     return make
+
+
+def graded(result) -> list:
+    """The exercises of a result that a machine grades."""
+    return [e for e in result.exercises if not e.name.startswith("interview_")]
 
 
 def outcome(result, exercise):

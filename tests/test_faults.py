@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import pytest
 
-from .conftest import outcome
+from .conftest import graded, outcome
 
 FAULTS = {
     "a segmentation fault": ("import ctypes\nctypes.string_at(0)", "crashed", "segmentation fault"),
@@ -33,7 +33,7 @@ def test_a_fault_in_a_cell_costs_only_its_exercise(hasty, hand_in, right, fault)
     result = hasty.verdict("faulty", hand_in(right | {"threshold_prune": source}))
     found = outcome(result, "threshold_prune")
     assert found.score == 0 and found.status in status and words in found.message
-    assert all(e.status == "passed" for e in result.exercises if e.name != "threshold_prune")
+    assert all(e.status == "passed" for e in graded(result) if e.name != "threshold_prune")
 
 
 @pytest.mark.parametrize("fault", ["a segmentation fault", "ending the process", "an endless loop", "memory without end"])
@@ -43,36 +43,36 @@ def test_a_fault_in_a_call_costs_only_its_exercise(hasty, hand_in, right, fault)
     result = hasty.verdict("faulty", hand_in(right | {"magnitude_mask": f"def magnitude_mask(w, s):\n{body}"}))
     found = outcome(result, "magnitude_mask")
     assert found.score == 0 and found.status in status and words in found.message
-    assert all(e.status == "passed" for e in result.exercises if e.name != "magnitude_mask")
+    assert all(e.status == "passed" for e in graded(result) if e.name != "magnitude_mask")
 
 
-def test_a_crash_in_a_scratch_cell_costs_nothing(grader, hand_in, right):
+def test_a_crash_in_a_scratch_cell_costs_nothing(grader, hand_in, right, full):
     result = grader.verdict("scratch", hand_in(right, extra={"threshold_prune": "import os\nos._exit(1)", "magnitude_mask": "1 / 0"}))
-    assert result.score == 12
+    assert result.score == full
 
 
-def test_threads_a_student_starts_hang_no_checkpoint(grader, hand_in, right):
+def test_threads_a_student_starts_hang_no_checkpoint(grader, hand_in, right, full):
     scratch = "torch.set_num_threads(2)\na = torch.randn(600, 600, requires_grad=True)\n(a @ a).sum().backward()"
     result = grader.verdict("threads", hand_in(right, extra={"setup-2": scratch, "magnitude_mask": scratch}))
-    assert result.score == 12, [(e.name, e.status, e.message) for e in result.exercises]
+    assert result.score == full, [(e.name, e.status, e.message) for e in result.exercises]
 
 
-def test_a_process_left_behind_is_stopped(grader, hand_in, right):
+def test_a_process_left_behind_is_stopped(grader, hand_in, right, full):
     left = "import subprocess\nsubprocess.Popen(['sleep', '1000'])\nimport os\nwhile os.fork() == 0:\n    import time; time.sleep(1000)"
-    assert grader.verdict("strays", hand_in(right, extra={"threshold_prune": left})).score == 12
+    assert grader.verdict("strays", hand_in(right, extra={"threshold_prune": left})).score == full
 
 
-def test_warnings_stderr_and_magics_cost_nothing(grader, hand_in, right):
+def test_warnings_stderr_and_magics_cost_nothing(grader, hand_in, right, full):
     noisy = ("import sys, warnings\nwarnings.warn('careful')\nprint('oops', file=sys.stderr)\n%matplotlib inline\n!echo hello\n"
              "import matplotlib.pyplot as plt\nplt.plot([1, 2]); plt.show()\n")
     chatty = {name: source.replace("):\n", "):\n    import sys, warnings; warnings.warn('w'); print('x', file=sys.stderr)\n", 1)
               for name, source in right.items()}
     result = grader.verdict("noisy", hand_in(chatty, extra={"setup-2": noisy}))
-    assert result.score == 12
+    assert result.score == full
     assert '"image/png"' in result.notebook and "hello" in result.notebook and "careful" in result.notebook
 
 
-def test_a_callable_object_is_as_good_as_a_function(grader, hand_in, right):
+def test_a_callable_object_is_as_good_as_a_function(grader, hand_in, right, full):
     objects = {name: source + f"\n\nclass _Callable:\n    def __init__(self, f): self.f = f\n    def __call__(self, *a): return self.f(*a)\n"
-               f"{name} = _Callable({name})" for name, source in right.items()}
-    assert grader.verdict("objects", hand_in(objects)).score == 12
+               f"{name} = _Callable({name})" for name, source in right.items() if "def " in source}
+    assert grader.verdict("objects", hand_in(right | objects)).score == full

@@ -25,14 +25,14 @@ def sources(result):
     return [c.source for c in result.cells]
 
 
-def test_every_cell_but_the_answers_is_the_instructors(assignment, notebook):
+def test_every_cell_but_the_answers_is_the_instructors(assignment, notebook, editable):
     for one in notebook["cells"]:
         one["source"] = "evil()"
         one["metadata"].get("nbgrader", {}).update(points=99, schema_version=99, locked=False, grade=False, solution=True)
     result = grafted(assignment, notebook)
     for mine, theirs in zip(result.cells, assignment.source.cells):
         assert mine.metadata == theirs.metadata and mine.cell_type == theirs.cell_type
-        assert mine.source == ("evil()" if grade_id(mine) in assignment.answer_names else theirs.source)
+        assert mine.source == ("evil()" if grade_id(mine) in editable else theirs.source)
 
 
 def test_answers_are_found_by_grade_id_then_id_then_content(assignment, notebook):
@@ -58,9 +58,9 @@ def test_the_last_answer_that_is_not_empty_counts_and_is_flagged(assignment, not
     assert any("3 answer cells" in flag for flag in result.flags)
 
 
-def test_an_untouched_notebook_answers_nothing(assignment, notebook):
+def test_an_untouched_notebook_answers_nothing(assignment, notebook, editable):
     result = grafted(assignment, notebook)
-    assert result.missing == set(assignment.answer_names) and not result.flags
+    assert result.missing == editable and not result.flags
 
 
 def test_extra_cells_stay_in_place_and_are_marked(assignment, notebook):
@@ -80,9 +80,9 @@ def test_an_answer_given_in_a_scratch_cell_is_not_missing(assignment, notebook):
 @pytest.mark.parametrize("damage", [b"", b"{", b"[]", b"null", b'{"cells": 3}', b'{"cells": [1, null, "x", []]}', b"\xff\xfe", b"[" * 100_000,
                                     b'{"cells": [{"cell_type": {}, "source": {"a": 1}, "metadata": [], "id": 3}]}', b"x" * (21 << 20),
                                     b'{"cells": [{"cell_type": "code", "source": ["a", 1, null], "metadata": {"nbgrader": 7}}]}'])
-def test_no_damage_can_stop_a_graft(assignment, damage):
+def test_no_damage_can_stop_a_graft(assignment, damage, editable):
     result = graft(assignment, damage)
-    assert result.missing == set(assignment.answer_names)
+    assert result.missing == editable
     assert [grade_id(c) for c in result.cells if "autograder" not in c.metadata] == [grade_id(c) for c in assignment.source.cells]
 
 

@@ -62,10 +62,10 @@ def test_clean_submissions_get_the_same_scores_from_stock_nbgrader(fresh, clean,
     run = nbgrader(other, "autograde", NAME)
     assert run.returncode == 0, run.stderr[-2000:]
     assert scores(fresh) == scores(other)
-    assert set(scores(fresh)["floor_of_the_count"].values()) == {3.0, 2.0, 5.0}
+    assert scores(fresh)["floor_of_the_count"] == scores(fresh)["reference"] | {"test_magnitude_mask": 2.0}
 
 
-def test_nbgraders_own_autograde_grades_behind_the_wall(fresh, right, hand_in):
+def test_nbgraders_own_autograde_grades_behind_the_wall(fresh, right, hand_in, full):
     cheat = "get_ipython().ast_transformers.append(type('T', (__import__('ast').NodeTransformer,), {'visit_Assert': lambda s, n: None})())\n"
     wrong = "def threshold_prune(w, t):\n    return w, w"
     submit(fresh, "cheat", hand_in(right | {"threshold_prune": cheat + wrong}))
@@ -76,25 +76,25 @@ def test_nbgraders_own_autograde_grades_behind_the_wall(fresh, right, hand_in):
     assert nbgrader(fresh, "generate_assignment", NAME, "--force").returncode == 0
     nbgrader(fresh, "autograde", NAME)
     found = scores(fresh)
-    assert found["cheat"] == {"test_threshold_prune": 0.0, "test_magnitude_mask": 4.0, "test_masked_train_step": 5.0}
-    assert sum(found["honest"].values()) == 12
+    assert found["cheat"] == found["honest"] | {"test_threshold_prune": 0.0}
+    assert sum(filter(None, found["honest"].values())) == full
     assert not (fresh.autograded(NAME, "linker") / "stolen.txt").exists()
 
 
-def test_the_gradebook_is_complete_and_export_reads_it(fresh, right, hand_in):
+def test_the_gradebook_is_complete_and_export_reads_it(fresh, right, hand_in, assignment, full, editable):
     submit(fresh, "ada", hand_in(right))
     submit(fresh, "bob", hand_in({"threshold_prune": right["threshold_prune"]}))
     (fresh.submitted(NAME, "ada") / "timestamp.txt").write_text("2026-01-02 03:04:05 UTC")
     assert main(["grade", NAME, "--root", str(fresh.root)]) == 0
     assert nbgrader(fresh, "export").returncode == 0
     rows = {row["student_id"]: row for row in csv.DictReader(open(fresh.root / "grades.csv"))}
-    assert (rows["ada"]["score"], rows["bob"]["score"], rows["ada"]["max_score"]) == ("12.0", "3.0", "12.0")
+    assert (rows["ada"]["score"], rows["bob"]["score"], rows["ada"]["max_score"]) == (str(full), "3.0", str(assignment.max_score))
     assert rows["ada"]["timestamp"].startswith("2026-01-02 03:04:05")
     with Gradebook(fresh.database) as gradebook:
         submission = gradebook.find_submission(NAME, "bob")
         assert not submission.needs_manual_grade and submission.notebooks[0].failed_tests
         comments = {c.name: c.auto_comment for c in submission.notebooks[0].comments}
-        assert comments == {"threshold_prune": None, "magnitude_mask": "No response.", "masked_train_step": "No response."}
+        assert comments == {name: None if name == "threshold_prune" else "No response." for name in editable}
 
 
 def test_a_manual_grade_survives_grading_again(fresh, right, hand_in):
@@ -141,13 +141,13 @@ def formgrader(fresh, right, hand_in):
     server.wait(30)
 
 
-def test_the_formgrader_shows_what_we_wrote_and_runs_nothing_of_a_students(formgrader):
+def test_the_formgrader_shows_what_we_wrote_and_runs_nothing_of_a_students(formgrader, full):
     get, layout = formgrader
-    assert NAME in get("api/assignments") and '"score": 12.0' in get(f"api/submissions/{NAME}")
+    assert NAME in get("api/assignments") and f'"score": {full}' in get(f"api/submissions/{NAME}")
     with Gradebook(layout.database) as gradebook:
         identity = gradebook.find_submission_notebook(NAME, NAME, "evil").id
     page = get(f"submissions/{identity}/")
-    assert "threshold_prune" in page and "document.title" in page
+    assert "threshold_prune" in page and "document.title" in page and page.count("For the marker") == 2 and "Model answer" in page
     soup = BeautifulSoup(page, "html.parser")
     assert not [s for s in soup.find_all("script") if "owned" in s.text]
     for element in soup.find_all(True):

@@ -8,7 +8,7 @@ from pathlib import Path
 import nbformat
 import yaml
 
-from .. import mistakes
+from .. import mistakes, questions
 from ..assignment import Assignment, AssignmentError
 from ..build import build
 from ..grader import Grader
@@ -25,7 +25,8 @@ from .trials import Trials, without_visible_asserts
 
 def known(layout: Layout, name: str) -> list[KnownAnswer]:
     """Every answer to an assignment's exercises whose outcome is known: its mistakes and its alternatives."""
-    return mistakes.load(layout.mistakes(name)) + mistakes.load(layout.solution(name) / "alternatives.py")
+    written = mistakes.load(layout.mistakes(name)) + mistakes.load(layout.solution(name) / "alternatives.py")
+    return written + questions.known_answers(layout, name)
 
 
 def audit(layout: Layout, name: str, trust: str = "everything", started=lambda total: None, graded=lambda: None) -> dict:
