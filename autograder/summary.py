@@ -24,7 +24,7 @@ def print_summary(results: list[Result], console: Console):
     for title in (*numbers, "score"):
         table.add_column(title, justify="right" if title == "score" else "center", no_wrap=True, min_width=len(title))
     for result in ordered:
-        table.add_row(escape(result.student), *map(_sign, result.exercises), f"{result.score:g}")
+        table.add_row(escape(result.student), *map(sign, result.exercises), f"{result.score:g}")
     console.print(table)
     console.print("\n " + "  ".join(f"[{colour}]{sign}[/] {meaning}" for sign, colour, meaning in SIGNS.values()), "\n", highlight=False)
     table = Table(header_style="bold", box=None, padding=(0, 1))
@@ -43,6 +43,7 @@ def print_summary(results: list[Result], console: Console):
             console.print(f"{result.student}: {flag}", markup=False, highlight=False, soft_wrap=True)
 
 
-def _sign(exercise: ExerciseResult) -> str:
+def sign(exercise: ExerciseResult) -> str:
+    """One coloured character for what came of an exercise."""
     sign, colour, _ = SIGNS["partly" if exercise.status != "passed" and exercise.score > 0 else exercise.status]
     return f"[{colour}]{sign}[/]"
