@@ -23,7 +23,8 @@ HARM = {                                              # in the cell of one exerc
     "ends-the-process-when-called": ("crashed", "{stub}\n    import os\n    os._exit(0)"),
     "dies-of-a-bad-pointer": ("crashed", "import ctypes\nctypes.string_at(0)"),
     "takes-all-memory": ("crashed error", "hoard = []\nwhile True:\n    hoard.append(bytearray(50_000_000))"),
-    "forks-without-end": ("timeout crashed error", "import os\nwhile True:\n    try:\n        os.fork()\n    except OSError:\n        pass"),
+    "forks-without-end": ("timeout crashed", "import os, time\nwhile True:\n    try:\n        if os.fork() == 0:\n            time.sleep(10_000)\n"
+                                             "    except OSError:\n        time.sleep(0.01)"),
     "prints-without-end": ("timeout crashed", "while True:\n    print('x' * 10_000)"),
     "makes-a-syntax-error": ("error", "def {name}(:\n    return 1"),
     "forgot-an-import": ("error", "{name} = nowhere.made(1)"),

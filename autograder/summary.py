@@ -8,9 +8,11 @@ from rich.table import Table
 
 from .result import ExerciseResult, Result
 
-SIGNS = {"passed": ("✓", "green", "full marks"), "partly": ("~", "yellow", "some points"), "failed": ("✗", "red", "no points"),
-         "error": ("!", "red", "raised an error"), "timeout": ("T", "magenta", "took too long"), "crashed": ("C", "magenta", "crashed"),
+SIGNS = {"passed": ("✓", "green", "full marks"), "partly": ("~", "yellow", "some"), "failed": ("✗", "red", "none"),
+         "error": ("!", "red", "error"), "timeout": ("T", "magenta", "too slow"), "crashed": ("C", "magenta", "crashed"),
          "missing": ("·", "dim", "not answered"), "manual": ("?", "cyan", "to be marked")}
+
+FLAGS = 3                                             # oddities of one submission that are told
 
 
 def print_summary(results: list[Result], console: Console):
@@ -24,7 +26,7 @@ def print_summary(results: list[Result], console: Console):
     for title in (*numbers, "score"):
         table.add_column(title, justify="right" if title == "score" else "center", no_wrap=True, min_width=len(title))
     for result in ordered:
-        table.add_row(escape(result.student), *map(_sign, result.exercises), f"{result.score:g}")
+        table.add_row(escape(result.student), *map(sign, result.exercises), f"{result.score:g}")
     console.print(table)
     console.print("\n " + "  ".join(f"[{colour}]{sign}[/] {meaning}" for sign, colour, meaning in SIGNS.values()), "\n", highlight=False)
     table = Table(header_style="bold", box=None, padding=(0, 1))
@@ -35,14 +37,17 @@ def print_summary(results: list[Result], console: Console):
         full = sum(e.status == "passed" for e in given)
         found = Counter(e.mistake for e in given if e.mistake).most_common()
         table.add_row(str(number + 1), escape(exercise.name), f"{exercise.max_score:g}", "" if any(e.status == "manual" for e in given) else f"{100 * full / len(given):.0f} %",
-                      ", ".join(f"{escape(name)} ×{count}" for name, count in found))
+                      ", ".join(escape(name) + (f"\N{NO-BREAK SPACE}×{count}" if count > 1 else "") for name, count in found))
     table.add_row("", "total", f"{ordered[0].max_score:g}", "", f"median of the class: {median(r.score for r in ordered):g}", style="bold")
     console.print(table)
     for result in ordered:
-        for flag in result.flags:
-            console.print(f"{result.student}: {flag}", markup=False, highlight=False, soft_wrap=True)
+        if result.flags:
+            more = [f"and {len(result.flags) - FLAGS} more"] if len(result.flags) > FLAGS else []
+            told = "; ".join([*(flag.split("\n")[0] for flag in result.flags[:FLAGS]), *more])
+            console.print(f"{result.student}: {told}", markup=False, highlight=False, soft_wrap=True)
 
 
-def _sign(exercise: ExerciseResult) -> str:
+def sign(exercise: ExerciseResult) -> str:
+    """One coloured character for what came of an exercise."""
     sign, colour, _ = SIGNS["partly" if exercise.status != "passed" and exercise.score > 0 else exercise.status]
     return f"[{colour}]{sign}[/]"

@@ -199,3 +199,12 @@ def test_a_formula_that_is_not_known_stays_tex(tex):
     with pytest.raises(ValueError):
         mathml(tex, display=True)
     assert "<math" not in prose(f"$${tex}$$") and "<code>" in prose(f"$${tex}$$")
+
+
+def test_an_answer_that_nobody_has_marked_yet_says_so():
+    schema = {"grade_id": "why", "grade": True, "solution": True, "score": 0.0, "points": 5.0, "waits": True, "by_hand": False, "comment": None}
+    told = {"flags": [], "exercises": [{"name": "why", "status": "manual", "message": "", "cells": ["why"]}]}
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("Because.", metadata={"nbgrader": schema})], metadata={"autograder": told})
+    about = dict(notebook="n", assignment="n", student="ada", score=7.0, max_score=12.0, late_penalty=0)
+    page, _ = FeedbackPage().from_notebook_node(notebook, {"nbgrader": about})
+    assert "<b>7</b> of 12 points; 5 of them are not marked yet" in page and "– / 5" in page and "Because." in page
