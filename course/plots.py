@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.ticker import PercentFormatter
 
-BLUE, ORANGE, GREEN, PURPLE, GREY, LIGHT = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#666666", "#E9E9E9"
+BLUE, ORANGE, GREEN, PURPLE, GREY, PALE, LIGHT = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#666666", "#B5B5B5", "#E9E9E9"
 COLOURS, MARKERS = (BLUE, ORANGE, GREEN, PURPLE), "osD^"
 
 
@@ -23,11 +23,13 @@ def use_style() -> None:
 
 
 def weight_histogram(w, t: float, ax: Axes, title: str = "") -> None:
-    """How many of the weights `w` (any shape) have which value; those of magnitude below `t` are grey, and their share is written above."""
+    """How many of the weights `w` (any shape) have which value; those of magnitude below `t` > 0 are grey, and their share is written above."""
     w = np.asarray(w).ravel()
-    _, edges, bars = ax.hist(w, bins=np.linspace(-1, 1, 41) * np.abs(w).max(), color=BLUE)
+    width = t / max(1, round(20 * t / np.abs(w).max()))                   # about 40 bars, with an edge at the threshold
+    count = int(np.ceil(np.abs(w).max() / width))
+    _, edges, bars = ax.hist(w, bins=width * np.arange(-count, count + 1))
     for bar, left, right in zip(bars, edges, edges[1:]):
-        bar.set_facecolor("#B5B5B5" if abs(left + right) / 2 < t else BLUE)
+        bar.set_facecolor(PALE if abs(left + right) / 2 < t else BLUE)
     for edge in (-t, t):
         ax.axvline(edge, color=ORANGE, linestyle="--", linewidth=1.4)
     ax.set(xlabel="weight", title=f"{title}\n{(np.abs(w) < t).mean():.0%} pruned at t = {t:g}".strip())
@@ -39,11 +41,13 @@ def mask_picture(mask, ax: Axes, title: str = "", values=None) -> None:
     mask = np.asarray(mask, dtype=bool)
     rows, columns = mask.shape
     ax.imshow(mask, cmap=ListedColormap([LIGHT, BLUE]), vmin=0, vmax=1)
-    ax.set_xticks(np.arange(columns + 1) - 0.5, [""] * (columns + 1))
-    ax.set_yticks(np.arange(rows + 1) - 0.5, [""] * (rows + 1))
-    ax.grid(color="white", linewidth=2)
+    ax.set(xticks=[], yticks=[])
+    ax.set_xticks(np.arange(columns - 1) + 0.5, minor=True)
+    ax.set_yticks(np.arange(rows - 1) + 0.5, minor=True)
+    ax.grid(False)
+    ax.grid(which="minor", color="white", linewidth=2)
     ax.set_axisbelow(False)
-    ax.tick_params(length=0)
+    ax.tick_params(which="both", length=0)
     ax.spines[:].set_visible(False)
     ax.set_title(title)
     for (row, column), kept in np.ndenumerate(mask if values is not None else np.zeros((0, 0))):
@@ -62,7 +66,7 @@ def accuracy_curves(curves: dict, ax: Axes, dense: float | None = None) -> None:
     """Accuracy against sparsity, both shares in [0, 1]: `curves` maps a label to its points, {sparsity: accuracy}. `dense`: the level to compare with."""
     if dense is not None:
         ax.axhline(dense, color=GREY, linewidth=1, linestyle="--", marker="")
-        ax.text(0.005, dense + 0.015, f"dense {dense:.1%}", color=GREY, fontsize=9)
+        ax.text(1, dense + 0.015, f"dense: {dense:.1%}", color=GREY, fontsize=9, ha="right", transform=ax.get_yaxis_transform())
     for label, points in curves.items():
         ax.plot(list(points), list(points.values()), label=label)
     ax.set(xlabel="sparsity (share of the weights that is zero)", ylabel="validation accuracy", ylim=(0, 1.06))
