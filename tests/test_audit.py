@@ -241,6 +241,7 @@ SLIPS = [
     ("test_longest_streak", "assert longest", "days = []\nassert longest", ["leaves the public name days behind for later cells; call it _days"]),
     ("test_longest_streak", "assert longest", "import math\nassert longest", ["leaves the public name math behind"]),
     ("test_longest_streak", "assert longest", "_found = longest_streak([])\nassert _found is not None\nassert longest", ["`_found is not None`: a student's object"]),
+    ("test_longest_streak", "assert longest", "assert not longest_streak([]) is None\nassert longest", ["a student's object"]),
     ("test_longest_streak", "assert longest", "assert isinstance(longest_streak([]), int)\nassert longest", ["`isinstance(longest_streak([]), int)`: a student's"]),
     ("test_longest_streak", "exam.score()", "def _law(result):\n    assert result is not None\nexam.score()", ["`result is not None`: a student's object"]),
     ("test_longest_streak", "assert longest", "assert not longest_streak([]) > 0\nassert longest", ["`not longest_streak([]) > 0`: NaN passes this"]),

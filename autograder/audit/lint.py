@@ -141,7 +141,7 @@ def _same_value(node):
 
 
 def _about_students(tree, probes, answers):
-    """`is not None`, `is None` and isinstance on what came from an answer: in a law on its parameters, else on what is computed from the answer."""
+    """`is not None` and isinstance on what came from an answer: in a law on its parameters, else on what is computed from the answer."""
     functions = [n for n in tree.body if isinstance(n, ast.FunctionDef)]
     tainted, size = set(answers), -1
     while len(tainted) > size:
@@ -155,7 +155,9 @@ def _about_students(tree, probes, answers):
     scopes += [(f, set(), {a.arg for a in ast.walk(f) if isinstance(a, ast.arg)}) for f in functions if f.name not in probes | {"_reference"}]
     for scope, skipped, suspects in scopes:
         for node in _outside(scope, skipped):
-            identity = isinstance(node, ast.Compare) and isinstance(node.ops[0], (ast.Is, ast.IsNot)) and _names(node.left) & suspects
+            negated = isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not)
+            test, op = (node.operand, ast.Is) if negated else (node, ast.IsNot)
+            identity = isinstance(test, ast.Compare) and isinstance(test.ops[0], op) and _names(test.left) & suspects
             instance = isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "isinstance" and _names(node) & suspects
             if identity or instance:
                 yield node
