@@ -1,4 +1,6 @@
 """Other right answers to the exercises of 01: all of them must earn full marks."""
+import copy
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -252,9 +254,7 @@ def mean_magnitude_in_torch(network, rate):
 
 @alternative("structured_prune")
 def deep_copy_and_norm(network, rate):
-    import copy
-    assert_rate = min(max(rate, 0.0), 1.0)
-    if assert_rate != rate:
+    if rate != min(max(rate, 0.0), 1.0):
         raise ValueError("rate")
     pruned = copy.deepcopy(network)
     for layer, parameters in pruned.items():
