@@ -5,7 +5,6 @@ Deterministic and incremental; both notebooks are made elsewhere and then swappe
 import hashlib
 import os
 import re
-import shutil
 import tempfile
 from pathlib import Path
 
@@ -14,10 +13,12 @@ import nbformat
 from nbgrader.converters import GenerateAssignment
 from nbgrader.converters.base import NbGraderException
 from nbgrader.coursedir import CourseDirectory
+from nbgrader.preprocessors import ClearSolutions, NbGraderPreprocessor
 from traitlets.config import Config
 
+from . import questions
 from .assignment import BEGIN_HIDDEN, BEGIN_SOLUTION, END_HIDDEN, END_SOLUTION, Assignment, AssignmentError, names_defined
-from .layout import Layout
+from .layout import Layout, write_whole
 
 KERNEL = {"kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
           "language_info": {"name": "python"}}
@@ -29,7 +30,8 @@ def build(layout: Layout, name: str) -> bool:
     written = next(iter(sorted(layout.solution(name).glob("notebook.*"))), None)
     if written is None:
         raise AssignmentError(f"no solutions/{name}/notebook.py; write one (docs/architecture.md shows the format)")
-    recipe = b"".join(p.read_bytes() for p in (written, Path(__file__)))
+    bank = questions.files_used(layout, written.read_text(encoding="utf-8", errors="replace"))
+    recipe = b"".join(p.read_bytes() for p in (written, *bank, *(Path(module) for module in (__file__, questions.__file__))))
     stamp, digest = layout.root / "build" / f"{name}.sha256", hashlib.sha256(recipe).hexdigest()
     if stamp.exists() and _digests(digest, layout.source(name), layout.release(name)) == stamp.read_text():
         return False
@@ -40,7 +42,7 @@ def build(layout: Layout, name: str) -> bool:
         _release(made, name)
         Assignment.load(name, made.source(name), made.release(name), None)
         for part in ("source", "release"):
-            _swap(made.paths(name)[part], layout.paths(name)[part])
+            write_whole(layout.paths(name)[part], made.paths(name)[part].read_text(encoding="utf-8"))
     stamp.write_text(_digests(digest, layout.source(name), layout.release(name)))
     return True
 
@@ -51,6 +53,7 @@ def source_notebook(name: str, written: Path) -> nbformat.NotebookNode:
         notebook = jupytext.read(written)
     except Exception as error:
         raise AssignmentError(f"{written}: cannot be read: {error}") from None
+    notebook.cells = questions.expand(notebook.cells, Layout(written.parents[2]))
     answers, tests = {}, {}
     for number, cell in enumerate(notebook.cells):
         meta = cell.metadata
@@ -114,12 +117,27 @@ def _with_reference(test: str, answer: str, points: float, where: str) -> str:
     return visible + "\n".join(lines) + hidden
 
 
+class Stub(NbGraderPreprocessor):
+    """Gives an answer cell the stub that its metadata name, such as `x = None`, for nbgrader's `raise NotImplementedError()`."""
+
+    def preprocess_cell(self, cell, resources, index):
+        cell.source = cell.metadata.get("stub", cell.source)
+        return cell, resources
+
+
+def release_steps() -> list:
+    """What makes a release of a source notebook: nbgrader's own preprocessors, and our stubs."""
+    steps = GenerateAssignment.preprocessors.default()
+    steps.insert(steps.index(ClearSolutions) + 1, Stub)
+    return steps
+
+
 def _release(layout: Layout, name: str):
     config = Config()
     config.CourseDirectory.update(root=str(layout.root), source_directory="build/source", release_directory="assignments",
                                   assignment_id=name, db_url="sqlite://")
     skipped = ("SaveCells", "InstantiateTests")          # the gradebook learns of the cells when it is first written
-    config.GenerateAssignment.preprocessors = [p for p in GenerateAssignment.preprocessors.default() if p.__name__ not in skipped]
+    config.GenerateAssignment.preprocessors = [p for p in release_steps() if p.__name__ not in skipped]
     directory = CourseDirectory(config=config)
     converter = GenerateAssignment(coursedir=directory, config=config, no_database=True, create_assignment=False)
     converter.log.setLevel("ERROR")
@@ -134,13 +152,6 @@ def _release(layout: Layout, name: str):
     for marker in (BEGIN_HIDDEN, BEGIN_SOLUTION, "_reference"):
         if marker in text:
             raise AssignmentError(f"{name}: the release still holds {marker!r}")
-
-
-def _swap(made: Path, place: Path):
-    place.parent.mkdir(parents=True, exist_ok=True)
-    beside = place.with_name(f".{place.name}.new")
-    shutil.copy(made, beside)
-    os.replace(beside, place)
 
 
 def _digests(recipe: str, *paths: Path) -> str:

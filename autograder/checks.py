@@ -8,7 +8,7 @@ import copy
 from dataclasses import dataclass, field
 
 from . import service
-from .compare import difference
+from .compare import as_letters, as_number, difference
 from .proxy import Callback, Opaque, Proxy
 
 # The judge's run of the test cell at hand; None in a plain kernel.
@@ -48,7 +48,7 @@ def seed(number: int):
     """Seed Python's, numpy's and torch's generators here and where the student's code runs."""
     service.seed(number)
     if run := wall.get():
-        run.request("seed", number)
+        run.observe(service.seed, (number,))
 
 
 def callback(target, methods: dict | None = None, limit: int = 100_000):
@@ -75,12 +75,19 @@ class Outcome:
 
 @dataclass
 class Group:
-    """Cases that earn their share of the points together. `failure` is (description, reason) of the first case that failed."""
+    """Cases that earn their share of the points together. `failure` is (description, reason) of the first case that failed.
+
+    A group without a title is a plain answer: its `failure` is (diagnosis,), and `mistake` names the error, where it is a known one.
+    """
     title: str
     weight: float
-    calls: list = field(default_factory=list)
-    outcomes: list = field(default_factory=list)
-    failure: tuple[str, str] | None = None
+    calls: list = field(default_factory=list)        # of (name, probe, case, outcome)
+    failure: tuple[str, ...] | None = None
+    mistake: str | None = None
+
+    @property
+    def message(self) -> str:
+        return ": ".join([self.title, *self.failure] if self.title else self.failure)
 
 
 class Exam:
@@ -105,6 +112,35 @@ class Exam:
         """
         self._group(title, cases, weight, of, probe, lambda outcome, wanted, args: _keeps(law, outcome, wanted, args))
 
+    def choice(self, options: dict[str, tuple[str, str]]):
+        """The answer must name the letters that the reference names, all of them and no other: a set, list, tuple or text of letters.
+
+        `options` gives for each letter the name and the diagnosis of picking it though it is wrong, or of missing it though it is right.
+        """
+        ((name, right),) = self.references.items()
+        picked = as_letters(self.answers[name])
+        if not picked or not picked <= set(options):
+            self._settle(f"expected letters from {min(options)} to {max(options)}")
+        elif errors := sorted(picked - right) or sorted(right - picked):
+            self._settle(options[errors[0]][1], options[errors[0]][0])
+        else:
+            self._settle()
+
+    def number(self, rtol: float, wrong, why: str):
+        """The answer must be the reference's number, within rtol of it. `wrong`: (value, name, diagnosis) of known errors; `why`: of all others."""
+        ((name, right),) = self.references.items()
+        given = as_number(self.answers[name])
+        if given is None:
+            self._settle("expected a finite number")
+        elif abs(given - right) <= rtol * abs(right):
+            self._settle()
+        else:
+            known = [(told, mistake) for value, mistake, told in wrong if abs(given - value) <= rtol * abs(value)]
+            self._settle(*known[0] if known else (why,))
+
+    def _settle(self, diagnosis: str | None = None, mistake: str | None = None):
+        self.groups.append(Group("", 1, failure=diagnosis and (diagnosis,), mistake=mistake))
+
     def score(self) -> float:
         """The points earned, as a plain float; outside the judge it also prints what failed."""
         total = sum(g.weight for g in self.groups)
@@ -113,7 +149,7 @@ class Exam:
             raise ValueError("an exam needs a group of cases with a weight")
         if not wall.get():
             for group in self.failures():
-                print(f"{group.title}: {': '.join(group.failure)}")
+                print(group.message)
         return self.points if earned == total else float(self.points * earned / total)
 
     def failures(self) -> list[Group]:
@@ -122,7 +158,7 @@ class Exam:
     def matches(self, mistake: dict) -> bool:
         """Whether the student's outcomes are those of this wrong answer, in every case of every group."""
         return all(_equal(outcome, _local(mistake.get(name, self.references[name]), probe, c.args, number))
-                   for group in self.groups for number, ((name, probe, c), outcome) in enumerate(zip(group.calls, group.outcomes)))
+                   for group in self.groups for number, (name, probe, c, outcome) in enumerate(group.calls))
 
     def _group(self, title, cases, weight, of, probe, judge):
         name = of or next(iter(self.answers))
@@ -131,7 +167,7 @@ class Exam:
         for number, one in enumerate(cases):
             wanted = _local(self.references[name], probe, one.args, number)
             outcome = _ask(self.answers[name], probe, one.args, number)
-            group.calls.append((name, probe, one)), group.outcomes.append(outcome)
+            group.calls.append((name, probe, one, outcome))
             reason = judge(outcome, wanted, one.args)
             if reason and not group.failure:
                 group.failure = one.description, reason

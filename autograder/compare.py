@@ -12,10 +12,9 @@ def difference(got, wanted, rtol: float = 1e-5, atol: float = 1e-6) -> str | Non
     if isinstance(wanted, dict):
         if not isinstance(got, dict):
             return "expected a dictionary"
-        if set(map(_key, got)) != set(map(_key, wanted)):
+        if got.keys() != wanted.keys():
             return "the dictionary has other keys"
-        theirs = {_key(k): v for k, v in got.items()}
-        return next((f"at key {k!r}: {d}" for k, v in wanted.items() if (d := difference(theirs[_key(k)], v, rtol, atol))), None)
+        return next((f"at key {k!r}: {d}" for k, v in wanted.items() if (d := difference(got[k], v, rtol, atol))), None)
     if isinstance(wanted, (set, frozenset)):
         return None if isinstance(got, (set, frozenset)) and got == wanted else "expected another set"
     if wanted is None or isinstance(wanted, (str, bytes)):
@@ -74,6 +73,24 @@ def as_array(value) -> np.ndarray | None:
     return array if array.dtype.kind in "biufc" else None
 
 
+def as_number(value) -> float | None:
+    """One finite number of Python's, numpy's or torch's own types; None for a boolean, NaN, an infinity, several numbers and all else."""
+    kind, torch = type(value), sys.modules.get("torch")
+    own = kind in (int, float, np.ndarray, *np.sctypeDict.values()) or (torch and kind is torch.Tensor)
+    array = as_array(value) if own else None                 # a subclass of float may say that it is any number
+    if array is None or array.shape != () or array.dtype.kind not in "iuf" or not np.isfinite(array):
+        return None
+    return float(array)
+
+
+def as_letters(value) -> set[str] | None:
+    """The letters, in lower case, of a text or of a set, list or tuple of texts; None if `value` is anything else."""
+    parts = [value] if type(value) is str else list(value) if type(value) in (set, frozenset, list, tuple) else None
+    if parts is None or any(type(part) is not str for part in parts):
+        return None
+    return set("".join(parts).lower())
+
+
 def _numbers(sequence) -> bool:
     """Whether a list is a plain array written as a list: numbers, or lists of numbers of one length."""
     if not sequence:
@@ -81,7 +98,3 @@ def _numbers(sequence) -> bool:
     if all(isinstance(v, (bool, int, float, np.generic)) for v in sequence):
         return True
     return all(isinstance(v, (list, tuple)) and v and _numbers(v) for v in sequence) and len({len(v) for v in sequence}) == 1
-
-
-def _key(key):
-    return key.item() if isinstance(key, np.generic) else key

@@ -47,9 +47,9 @@ def clean(known, assignment, right, hand_in):
     return {name: hand_in(answers) for name, answers in (pick | {"reference": right, "untouched": {}}).items()}
 
 
-def scores(layout):
+def scores(layout, name=NAME):
     with Gradebook(layout.database) as gradebook:
-        return {s.student.id: {g.name: g.auto_score for n in s.notebooks for g in n.grades} for s in gradebook.find_assignment(NAME).submissions}
+        return {s.student.id: {g.name: g.auto_score for n in s.notebooks for g in n.grades} for s in gradebook.find_assignment(name).submissions}
 
 
 def test_clean_submissions_get_the_same_scores_from_stock_nbgrader(fresh, clean, tmp_path_factory):

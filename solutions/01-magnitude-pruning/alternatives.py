@@ -1,8 +1,12 @@
 """Other right answers to the exercises of 01: all of them must earn full marks."""
 import copy
+import heapq
+import pickle
+from fractions import Fraction
 
 import numpy as np
 import torch
+from torch import nn
 import torch.nn.functional as F
 from torch.nn.utils import parametrize, prune
 
@@ -24,6 +28,80 @@ def through_torch(w, t):
     weights = torch.from_numpy(w.copy())
     mask = (weights.abs() >= t)
     return weights.masked_fill(~mask, 0.0), mask
+
+
+@alternative("threshold_prune")
+def loops_and_lists(w, t):
+    if t < 0:
+        raise ValueError("negative threshold")
+    mask = np.array([abs(v) >= t for v in w.ravel()], dtype=bool).reshape(w.shape)
+    return [v * k for v, k in zip(w, mask)] if w.size else w.copy(), mask.tolist() if w.size else mask
+
+
+@alternative("prune_dense")
+def state_dict_through_numpy(model, t):
+    if t < 0:
+        raise ValueError("negative threshold")
+    state, masks = {name: tensor.clone() for name, tensor in model.state_dict().items()}, {}
+    for name, module in model.named_modules():
+        if type(module) is nn.Linear:
+            w = module.weight.detach().numpy()
+            masks[name + ".weight"] = ~(np.abs(w) < t)
+            state[name + ".weight"] = torch.from_numpy(np.where(masks[name + ".weight"], w, 0))
+    pruned = copy.deepcopy(model)
+    pruned.load_state_dict(state)
+    return pruned, masks
+
+
+@alternative("prune_dense")
+def recursion(model, t):
+    if not t >= 0:
+        raise ValueError("negative threshold")
+    pruned, masks = pickle.loads(pickle.dumps(model)), {}
+
+    def visit(module, path):
+        for name, child in module.named_children():
+            visit(child, [*path, name])
+        if isinstance(module, nn.Linear):
+            keep = torch.ge(module.weight.abs(), t)
+            module.weight = nn.Parameter(torch.where(keep, module.weight, torch.zeros_like(module.weight)).detach())
+            masks[".".join([*path, "weight"])] = keep.tolist()
+
+    visit(pruned, [])
+    return [pruned, masks]
+
+
+@alternative("prune_dense")
+def hooks_of_torch_prune(model, t):
+    if t < 0:
+        raise ValueError("negative threshold")
+    model = copy.deepcopy(model)
+    layers = [(name, m) for name, m in model.named_modules() if isinstance(m, nn.Linear)]
+    masks = {f"{name}.weight": m.weight.detach().abs() >= t for name, m in layers}
+    for name, m in layers:
+        prune.custom_from_mask(m, "weight", masks[f"{name}.weight"])
+    return model, masks
+
+
+class _Pruned(nn.Module):
+    def __init__(self, mask):
+        super().__init__()
+        self.register_buffer("mask", mask)
+
+    def forward(self, v):
+        return v * self.mask
+
+
+@alternative("prune_dense")
+def parametrized_layers(model, t):
+    if t < 0:
+        raise ValueError("negative threshold")
+    pruned, masks = copy.deepcopy(model), {}
+    for name, module in list(pruned.named_modules()):
+        if isinstance(module, nn.Linear):
+            masks[f"{name}.weight"] = (module.weight.abs() >= t).detach()
+            parametrize.register_parametrization(module, "weight", _Pruned(masks[f"{name}.weight"]))
+    return pruned, masks
 
 
 @alternative("magnitude_mask")
@@ -71,6 +149,141 @@ def torch_prune(w, s):
     if not weights.numel():
         return torch.ones(w.shape, dtype=torch.bool)
     return prune.L1Unstructured(amount=round(s * w.size)).compute_mask(weights, torch.ones_like(weights)).bool()
+
+
+@alternative("global_masks")
+def torch_global_unstructured(weights, s):
+    if s < 0 or s > 1:
+        raise ValueError("sparsity")
+    holders = {name: nn.Module() for name, w in weights.items() if w.ndim >= 2}
+    for name, holder in holders.items():
+        holder.w = nn.Parameter(torch.tensor(weights[name]))
+    count = round(s * sum(weights[name].size for name in holders))
+    prune.global_unstructured([(h, "w") for h in holders.values()], prune.L1Unstructured, amount=count)
+    return {name: holders[name].w_mask.bool() if name in holders else torch.ones(w.shape, dtype=torch.bool) for name, w in weights.items()}
+
+
+@alternative("global_masks")
+def heap_of_positions(weights, s):
+    if not 0 <= s <= 1:
+        raise ValueError("sparsity")
+    masks = {name: np.full(w.shape, True) for name, w in weights.items()}
+    places = [(abs(float(v)), name, at) for name, w in weights.items() if len(w.shape) > 1 for at, v in np.ndenumerate(w)]
+    for _, name, at in heapq.nsmallest(round(s * len(places)), places):
+        masks[name][at] = False
+    return masks
+
+
+@alternative("global_masks")
+def ranks_of_a_topk_as_lists(weights, s):
+    if not 0 <= s <= 1:
+        raise ValueError("sparsity")
+    names = [name for name in weights if weights[name].ndim > 1]
+    flat = torch.cat([torch.from_numpy(np.abs(weights[name])).double().flatten() for name in names])
+    keep = torch.zeros(len(flat), dtype=torch.bool)
+    keep[flat.topk(len(flat) - round(s * len(flat))).indices] = True
+    parts = dict(zip(names, keep.split([weights[name].size for name in names])))
+    return {name: (parts[name].reshape(w.shape) if name in parts else torch.ones(w.shape).bool()).tolist() for name, w in weights.items()}
+
+
+@alternative("global_masks")
+def threshold_with_ties_filled(weights, s):
+    if not 0 <= s <= 1:
+        raise ValueError("sparsity")
+    ranked = {name: np.abs(w) for name, w in weights.items() if w.ndim >= 2}
+    every = np.sort(np.concatenate([size.reshape(-1) for size in ranked.values()]))
+    zeros = round(s * len(every))
+    cut = every[zeros - 1] if zeros else -1.0
+    spare = zeros - int((every < cut).sum())
+    masks = {}
+    for name, w in weights.items():
+        masks[name] = np.ones_like(w, dtype=bool)
+        if name in ranked:
+            masks[name][ranked[name] < cut] = False
+            ties = np.argwhere(ranked[name] == cut)[:spare]
+            masks[name][tuple(ties.T)] = False
+            spare -= len(ties)
+    return masks
+
+
+@alternative("prune_parameters")
+def torch_l1_unstructured(layer, s):
+    pruned = copy.deepcopy(layer)
+    for name in ("weight", "bias"):
+        if getattr(pruned, name) is not None:
+            prune.l1_unstructured(pruned, name, amount=float(s))
+    return pruned
+
+
+@alternative("prune_parameters")
+def weight_then_bias_in_numpy(layer, s):
+    if not (s >= 0 and s <= 1):
+        raise ValueError("sparsity")
+
+    def pruned_array(a):
+        flat = a.detach().numpy().flatten()
+        flat[np.argpartition(np.abs(flat), np.arange(flat.size))[:round(s * flat.size)]] = 0
+        return nn.Parameter(torch.from_numpy(flat.reshape(a.shape)))
+
+    new = pickle.loads(pickle.dumps(layer))
+    new.weight = pruned_array(layer.weight)
+    if layer.bias is not None:
+        new.bias = pruned_array(layer.bias)
+    return new
+
+
+@alternative("prune_parameters")
+def masks_by_topk(layer, s):
+    if s > 1 or s < 0:
+        raise ValueError("sparsity")
+    state = {}
+    for name, p in layer.state_dict().items():
+        mask = torch.zeros(p.numel())
+        mask[p.abs().reshape(-1).topk(p.numel() - round(s * p.numel())).indices] = 1.0
+        state[name] = p * mask.view_as(p)
+    new = copy.deepcopy(layer)
+    new.load_state_dict(state)
+    return new
+
+
+@alternative("prune_parameters")
+def loops(layer, s):
+    if not 0 <= s <= 1:
+        raise ValueError("sparsity")
+    new = copy.deepcopy(layer).requires_grad_(False)
+    for p in new.parameters():
+        places = sorted(np.ndindex(*p.shape), key=lambda at: abs(p[at].item()))
+        for at in places[:round(s * len(places))]:
+            p[at] = 0.0
+    return new.requires_grad_(True)
+
+
+@alternative("agp_sparsity")
+def cases(step, s_i, s_f, t0, n, dt):
+    end = t0 + n * dt
+    if step <= t0:
+        return s_i
+    if step >= end:
+        return s_f
+    return s_i + (s_f - s_i) * (1 - ((end - step) / (end - t0)) ** 3)
+
+
+@alternative("agp_sparsity")
+def held_between_prunings(step, s_i, s_f, t0, n, dt):
+    prunings = int(np.clip((step - t0) // dt, 0, n))
+    return np.float64(s_f - (s_f - s_i) * np.power(1 - prunings / n, 3))
+
+
+@alternative("agp_sparsity")
+def exact_fractions(step, s_i, s_f, t0, n, dt):
+    left = 1 - Fraction(min(max(step - t0, 0), n * dt), n * dt)
+    return float(Fraction(s_f) + (Fraction(s_i) - Fraction(s_f)) * left ** 3)
+
+
+@alternative("agp_sparsity")
+def expanded_in_torch(step, s_i, s_f, t0, n, dt):
+    x = torch.clamp(torch.tensor((step - t0) / (n * dt), dtype=torch.float64), 0, 1)
+    return s_i + (s_f - s_i) * x * (3 - 3 * x + x * x)
 
 
 @alternative("masked_train_step")
