@@ -467,9 +467,7 @@ def mean_magnitude_in_torch(network, rate):
 
 @alternative("structured_prune")
 def deep_copy_and_norm(network, rate):
-    import copy
-    assert_rate = min(max(rate, 0.0), 1.0)
-    if assert_rate != rate:
+    if rate != min(max(rate, 0.0), 1.0):
         raise ValueError("rate")
     pruned = copy.deepcopy(network)
     for layer, parameters in pruned.items():

@@ -825,40 +825,43 @@ def returns_the_trained_weights(train, init, rounds, p):
     return _masked(trained, masks), masks
 
 
-@mistake("lottery_ticket", "You never rewound: every round trained on from the last one's final weights, and those are what you gave back. Train "
-         "from init·mask each time, and return init·mask.")
+@mistake("lottery_ticket", "You never rewound: every round trained on from the last one's final weights, and those are what you gave "
+         "back. Train from init·mask each time, and return init·mask.")
 def rewinds_to_the_final_weights(train, init, rounds, p):
     masks, trained = _ticket(train, init, rounds, p, start=lambda w, trained: trained)
     return _masked(trained, masks), masks
 
 
-@mistake("lottery_ticket", "You rewound at the end only: from the second round on, training started from trained weights. Every round trains from "
-         "init·mask.")
+@mistake("lottery_ticket", "You rewound at the end only: from the second round on, training started from trained weights. Every round "
+         "trains from init·mask.")
 def rewinds_at_the_end_only(train, init, rounds, p):
     masks, _ = _ticket(train, init, rounds, p, start=lambda w, trained: trained)
     return _masked(init, masks), masks
 
 
-@mistake("lottery_ticket", "Every round pruned p of all weights. It prunes p of those that remain: 10 weights at p = 0.2 become 8, 6, 5, not 8, 6, 4.")
+@mistake("lottery_ticket", "Every round pruned p of all weights. It prunes p of those that remain: 10 weights at p = 0.2 become 8, 6, 5, "
+         "not 8, 6, 4.")
 def share_of_all(train, init, rounds, p):
     masks, _ = _ticket(train, init, rounds, p, count=lambda p, kept, size: round(p * size))
     return _masked(init, masks), masks
 
 
-@mistake("lottery_ticket", "You drew new random weights for the ticket. The hypothesis is about the initial values that the network had: rewind to init.")
+@mistake("lottery_ticket", "You drew new random weights for the ticket. The hypothesis is about the initial values that the network had: "
+         "rewind to init.")
 def fresh_random_init(train, init, rounds, p):
     masks, _ = _ticket(train, init, rounds, p)
     return {name: np.random.normal(0, 0.1, w.shape) * masks[name] for name, w in init.items()}, masks
 
 
-@mistake("lottery_ticket", "You drew new random weights before every round. The hypothesis is about the initial values that the network had: rewind to init.")
+@mistake("lottery_ticket", "You drew new random weights before every round. The hypothesis is about the initial values that the network "
+         "had: rewind to init.")
 def trains_from_fresh_weights(train, init, rounds, p):
     masks, _ = _ticket(train, init, rounds, p, start=lambda w, trained: np.random.normal(0, 0.1, w.shape))
     return _masked(init, masks), masks
 
 
-@mistake("lottery_ticket", "You trained once and pruned everything in one go. What is least after a round depends on the weights pruned before it: "
-         "train again in every round.")
+@mistake("lottery_ticket", "You trained once and pruned everything in one go. What is least after a round depends on the weights pruned "
+         "before it: train again in every round.")
 def one_shot(train, init, rounds, p):
     if not 0 <= p <= 1:
         raise ValueError
@@ -902,8 +905,8 @@ def floor_of_the_remaining_share(train, init, rounds, p):
     return _masked(init, masks), masks
 
 
-@mistake("lottery_ticket", "Pruned weights are 0 after training, and you ranked them again: each round mostly prunes what was gone already. Rank "
-         "only the weights that remain.")
+@mistake("lottery_ticket", "Pruned weights are 0 after training, and you ranked them again: each round mostly prunes what was gone "
+         "already. Rank only the weights that remain.")
 def prunes_the_pruned(train, init, rounds, p):
     if not 0 <= p <= 1:
         raise ValueError
@@ -915,7 +918,8 @@ def prunes_the_pruned(train, init, rounds, p):
     return _masked(init, masks), masks
 
 
-@mistake("lottery_ticket", "You made each round's mask anew, so the weights pruned in earlier rounds came back. A pruned weight stays pruned.")
+@mistake("lottery_ticket", "You made each round's mask anew, so the weights pruned in earlier rounds came back. A pruned weight stays "
+         "pruned.")
 def forgets_earlier_rounds(train, init, rounds, p):
     if not 0 <= p <= 1:
         raise ValueError
@@ -943,7 +947,8 @@ def one_ranking_for_all(train, init, rounds, p):
     return _masked(init, masks), masks
 
 
-@mistake("lottery_ticket", "You pruned every weight up to the k-th magnitude, so all that tie with it went at once. Prune an exact number of positions.")
+@mistake("lottery_ticket", "You pruned every weight up to the k-th magnitude, so all that tie with it went at once. Prune an exact number "
+         "of positions.")
 def prunes_ties_of_the_cut(train, init, rounds, p):
     if not 0 <= p <= 1:
         raise ValueError
@@ -957,8 +962,8 @@ def prunes_ties_of_the_cut(train, init, rounds, p):
     return _masked(init, masks), masks
 
 
-@mistake("lottery_ticket", "You cut at a quantile of the remaining magnitudes. It interpolates, so the count comes out wrong; prune exactly "
-         "round(p * remaining) positions.")
+@mistake("lottery_ticket", "You cut at a quantile of the remaining magnitudes. It interpolates, so the count comes out wrong; prune "
+         "exactly round(p * remaining) positions.")
 def cuts_at_a_quantile(train, init, rounds, p):
     if not 0 <= p <= 1:
         raise ValueError
@@ -984,14 +989,16 @@ def returns_init_unmasked(train, init, rounds, p):
     return init, masks
 
 
-@mistake("lottery_ticket", "You trained once more than there are rounds. Finding a ticket ends with pruning; training it is another matter.")
+@mistake("lottery_ticket", "You trained once more than there are rounds. Finding a ticket ends with pruning; training it is another "
+         "matter.")
 def trains_the_ticket_too(train, init, rounds, p):
     masks, _ = _ticket(train, init, rounds, p)
     train(_masked(init, masks), masks)
     return _masked(init, masks), masks
 
 
-@mistake("lottery_ticket", "The result is right, but you pruned init itself, so there is nothing left to rewind to. Multiply into new arrays.")
+@mistake("lottery_ticket", "The result is right, but you pruned init itself, so there is nothing left to rewind to. Multiply into new "
+         "arrays.")
 def prunes_init_itself(train, init, rounds, p):
     masks, _ = _ticket(train, init, rounds, p)
     for name, w in init.items():
@@ -999,7 +1006,8 @@ def prunes_init_itself(train, init, rounds, p):
     return init, masks
 
 
-@mistake("lottery_ticket", "Your masks are numbers. In this course a mask is boolean: what indexes and inverts as a mask should not need converting.")
+@mistake("lottery_ticket", "Your masks are numbers. In this course a mask is boolean: what indexes and inverts as a mask should not need "
+         "converting.")
 def ticket_masks_of_numbers(train, init, rounds, p):
     masks, _ = _ticket(train, init, rounds, p)
     return _masked(init, masks), {name: mask.astype(float) for name, mask in masks.items()}
@@ -1024,8 +1032,8 @@ def _rows(mask):
     return len(mask) / mask.any(axis=1).sum()
 
 
-@mistake("dense_speedup", "You gave 1/(1 − sparsity). No kernel skips zeros wherever they are: a dense one multiplies by all of them, and the others need "
-         "them in certain places.")
+@mistake("dense_speedup", "You gave 1/(1 − sparsity). None of the three skips zeros wherever they are: the dense one multiplies by all, "
+         "and the others need them in certain places.")
 def one_over_density(mask, hardware):
     return mask.size / mask.sum() if mask.any() else 1.0
 
@@ -1037,22 +1045,24 @@ def dense_skips_zeros(mask, hardware):
     return (2.0 if _fours(mask) else 1.0) if hardware == "2:4" else _rows(mask)
 
 
-@mistake("dense_speedup", "You judged 2:4 by the share of zeros in the whole matrix. The hardware needs them in every aligned four; one four that "
-         "keeps three is enough to rule it out.")
+@mistake("dense_speedup", "You judged 2:4 by the share of zeros in the whole matrix. The hardware needs them in every aligned four; one "
+         "four that keeps three is enough to rule it out.")
 def total_sparsity_for_2_4(mask, hardware):
     if hardware == "2:4":
         return 2.0 if mask.mean() <= 0.5 else 1.0
     return _rows(mask) if hardware == "structured" else 1.0
 
 
-@mistake("dense_speedup", "You asked for exactly two kept weights in every four. Fewer fit as well: the place of a missing one is filled with a zero.")
+@mistake("dense_speedup", "You asked for exactly two kept weights in every four. Fewer fit as well: the place of a missing one is filled "
+         "with a zero.")
 def exactly_two(mask, hardware):
     if hardware == "2:4":
         return 2.0 if mask.shape[1] % 4 == 0 and (mask.reshape(-1, 4).sum(axis=1) == 2).all() else 1.0
     return _rows(mask) if hardware == "structured" else 1.0
 
 
-@mistake("dense_speedup", "Your fours run over the ends of rows. They lie along the last axis; where 4 does not divide it, the speedup is 1.")
+@mistake("dense_speedup", "Your fours run over the ends of rows. They lie along the last axis; where 4 does not divide it, the speedup is "
+         "1.")
 def fours_across_rows(mask, hardware):
     if hardware == "2:4":
         flat = np.append(mask.ravel(), np.zeros(-mask.size % 4, dtype=bool))
@@ -1060,7 +1070,8 @@ def fours_across_rows(mask, hardware):
     return _rows(mask) if hardware == "structured" else 1.0
 
 
-@mistake("dense_speedup", "You let a row end in an incomplete four. Where 4 does not divide the number of columns the 2:4 kernel cannot be used: 1.")
+@mistake("dense_speedup", "You let a row end in an incomplete four. Where 4 does not divide the number of columns the 2:4 kernel cannot "
+         "be used: 1.")
 def incomplete_fours(mask, hardware):
     if hardware == "2:4":
         padded = np.pad(mask, ((0, 0), (0, -mask.shape[1] % 4)))
@@ -1068,7 +1079,8 @@ def incomplete_fours(mask, hardware):
     return _rows(mask) if hardware == "structured" else 1.0
 
 
-@mistake("dense_speedup", "You left the columns behind the last whole four unchecked. Where 4 does not divide their number the 2:4 kernel cannot be used: 1.")
+@mistake("dense_speedup", "You left the columns behind the last whole four unchecked. Where 4 does not divide their number the 2:4 kernel "
+         "cannot be used: 1.")
 def drops_the_rest(mask, hardware):
     if hardware == "2:4":
         whole = mask[:, :mask.shape[1] // 4 * 4]
@@ -1084,6 +1096,13 @@ def sliding_fours(mask, hardware):
     return _rows(mask) if hardware == "structured" else 1.0
 
 
+@mistake("dense_speedup", "Your fours are made of columns that lie far apart. A four is contiguous: columns 0 to 3, 4 to 7, and so on.")
+def strided_fours(mask, hardware):
+    if hardware == "2:4":
+        return 2.0 if mask.shape[1] % 4 == 0 and (mask.reshape(len(mask), 4, -1).sum(axis=1) <= 2).all() else 1.0
+    return _rows(mask) if hardware == "structured" else 1.0
+
+
 @mistake("dense_speedup", "You counted fours down the columns. They lie along the last axis, within a row.")
 def fours_down_the_columns(mask, hardware):
     if hardware == "2:4":
@@ -1091,7 +1110,8 @@ def fours_down_the_columns(mask, hardware):
     return _rows(mask) if hardware == "structured" else 1.0
 
 
-@mistake("dense_speedup", "You gave 2:4 hardware 1/(1 − sparsity). It does two multiplications for every four, also where fewer would do: 2 at most.")
+@mistake("dense_speedup", "You gave 2:4 hardware 1/(1 − sparsity). It does two multiplications for every four, also where fewer would do: "
+         "2 at most.")
 def more_zeros_more_speed(mask, hardware):
     if hardware == "2:4":
         return mask.size / mask.sum() if _fours(mask) else 1.0
@@ -1105,14 +1125,16 @@ def mostly_empty_rows(mask, hardware):
     return 2.0 if hardware == "2:4" and _fours(mask) else 1.0
 
 
-@mistake("dense_speedup", "You counted only rows that are kept whole. A row that keeps a single weight has to be computed too: use any, not all.")
+@mistake("dense_speedup", "You counted only rows that are kept whole. A row that keeps a single weight has to be computed too: use any, "
+         "not all.")
 def whole_rows_only(mask, hardware):
     if hardware == "structured":
         return len(mask) / max(1, mask.all(axis=1).sum())
     return 2.0 if hardware == "2:4" and _fours(mask) else 1.0
 
 
-@mistake("dense_speedup", "You gave the structured kernel 1/(1 − sparsity). Zeros in rows that stay save nothing; divide rows by rows that keep any weight.")
+@mistake("dense_speedup", "You gave the structured kernel 1/(1 − sparsity). Zeros in rows that stay save nothing; divide rows by rows "
+         "that keep any weight.")
 def structured_by_sparsity(mask, hardware):
     if hardware == "structured":
         return mask.size / mask.sum()
@@ -1145,8 +1167,8 @@ def _drop(network, rate, size=lambda w, b: np.abs(w).sum(axis=1), count=round, s
     return pruned
 
 
-@mistake("structured_prune", "This is still the published answer: it draws lots for every single weight, so two calls disagree, large weights go as "
-         "easily as small ones, and no unit disappears. Rank the rows and clear whole ones.")
+@mistake("structured_prune", "This is still the published answer: it draws lots for every single weight, so two calls disagree, large "
+         "weights go as easily as small ones, and no unit disappears. Rank the rows and clear whole ones.")
 def bernoulli_weights(network, rate):
     pruned = {}
     for layer, parameters in network.items():
@@ -1160,8 +1182,8 @@ def random_units(network, rate):
     return _drop(network, rate, size=lambda w, b: np.random.rand(len(w)))
 
 
-@mistake("structured_prune", "You pruned single weights by magnitude: the zeros are scattered over the rows, and every unit still has to be computed. "
-         "Rank rows, and clear whole ones.")
+@mistake("structured_prune", "You pruned single weights by magnitude: the zeros are scattered over the rows, and every unit still has to "
+         "be computed. Rank rows, and clear whole ones.")
 def scattered_by_magnitude(network, rate):
     if not 0 <= rate <= 1:
         raise ValueError
@@ -1172,7 +1194,8 @@ def scattered_by_magnitude(network, rate):
     return pruned
 
 
-@mistake("structured_prune", "You ranked units by Euclidean length (L2). The criterion here is the sum of magnitudes (L1), and the two disagree.")
+@mistake("structured_prune", "You ranked units by Euclidean length (L2). The criterion here is the sum of magnitudes (L1), and the two "
+         "disagree.")
 def euclidean_length(network, rate):
     return _drop(network, rate, size=lambda w, b: np.linalg.norm(w, axis=1))
 
@@ -1182,7 +1205,8 @@ def signed_sum(network, rate):
     return _drop(network, rate, size=lambda w, b: w.sum(axis=1))
 
 
-@mistake("structured_prune", "You ranked units by the magnitude of their signed sum: large weights of both signs cancel. Sum |w|, not |sum of w|.")
+@mistake("structured_prune", "You ranked units by the magnitude of their signed sum: large weights of both signs cancel. Sum |w|, not "
+         "|sum of w|.")
 def magnitude_of_the_sum(network, rate):
     return _drop(network, rate, size=lambda w, b: np.abs(w.sum(axis=1)))
 
@@ -1212,7 +1236,8 @@ def prunes_the_classes(network, rate):
     return _drop(network, rate, spared=0)
 
 
-@mistake("structured_prune", "You cleared the rows but left their biases: a unit with a bias still gives a constant to the next layer. Both go.")
+@mistake("structured_prune", "You cleared the rows but left their biases: a unit with a bias still gives a constant to the next layer. "
+         "Both go.")
 def biases_stay(network, rate):
     pruned = _drop(network, rate)
     for layer in pruned:
@@ -1220,7 +1245,8 @@ def biases_stay(network, rate):
     return pruned
 
 
-@mistake("structured_prune", "You cleared columns, which are inputs, and left the units in place. A unit is a row of the (n_out, n_in) weights.")
+@mistake("structured_prune", "You cleared columns, which are inputs, and left the units in place. A unit is a row of the (n_out, n_in) "
+         "weights.")
 def clears_columns(network, rate):
     if not 0 <= rate <= 1:
         raise ValueError
@@ -1231,7 +1257,8 @@ def clears_columns(network, rate):
     return pruned
 
 
-@mistake("structured_prune", "You cut the units out, so the shapes changed and the next layer no longer fits. Here pruned units become 0 and all shapes stay.")
+@mistake("structured_prune", "You cut the units out, so the shapes changed and the next layer no longer fits. Here pruned units become 0 "
+         "and all shapes stay.")
 def cuts_units_out(network, rate):
     if not 0 <= rate <= 1:
         raise ValueError
@@ -1267,8 +1294,8 @@ def tied_units_go_together(network, rate):
     return pruned
 
 
-@mistake("structured_prune", "The result is right, but you changed the network that you were given. Copy its arrays first; a copied dictionary still "
-         "holds the same arrays.")
+@mistake("structured_prune", "The result is right, but you changed the network that you were given. Copy its arrays first; a copied "
+         "dictionary still holds the same arrays.")
 def changes_the_network(network, rate):
     if not 0 <= rate <= 1:
         raise ValueError

@@ -681,10 +681,11 @@ from autograder import callback
 
 
 def fit(weights, masks):
-    """Training in small: for each array, two steps of gradient descent on ½|A·w − b|², with pruned weights held at 0."""
+    """Training in small: two steps of gradient descent on ½|A·w − b|², pruned weights held at 0."""
     trained = {}
     for name, start in weights.items():
-        w, mask, k = np.array(start, dtype=float).ravel(), np.ravel(masks[name]), np.arange(np.size(start))
+        w, mask = np.array(start, dtype=float).ravel(), np.ravel(masks[name])
+        k = np.arange(w.size)
         A, b = np.cos(np.outer(k, k) ** 2), np.sin(k)
         for _ in range(2):
             w = (w - A.T @ (A @ w - b) / w.size) * mask
@@ -692,7 +693,8 @@ def fit(weights, masks):
     return trained
 
 
-_init, _starts = {"fc": np.array([[0.3, -0.8, 0.1, 0.9, -0.2], [0.7, 0.4, -0.6, 0.2, -0.5]])}, []
+_init = {"fc": np.array([[0.3, -0.8, 0.1, 0.9, -0.2], [0.7, 0.4, -0.6, 0.2, -0.5]])}
+_starts = []
 
 
 def _train(weights, masks):
@@ -777,7 +779,7 @@ exam.score()
 
 # %% answer="dense_speedup"
 def dense_speedup(mask, hardware):
-    """Multiplications of the full product per multiplication of the pruned one; hardware is 'dense', '2:4' or 'structured'."""
+    """Multiplications of the full product / those of the pruned one, on 'dense', '2:4' or 'structured' hardware."""
     ### BEGIN SOLUTION
     if hardware == "2:4":
         fits = mask.shape[1] % 4 == 0 and (mask.reshape(-1, 4).sum(axis=1) <= 2).all()
@@ -810,6 +812,7 @@ exam.compare("fours", [
     case("every aligned four keeps two: a dense kernel", _pairs, "dense"),
     case("fours that keep two, one or none: 2:4 hardware", _thin, "2:4"),
     case("mostly zeros, but one four keeps three: 2:4 hardware", _crowded, "2:4"),
+    case("every other column of 8 is kept: 2:4 hardware", np.tile([True, False], (3, 4)), "2:4"),
     case("random zeros, 3 in 4 of a 6 × 20 mask: 2:4 hardware", _rng.random((6, 20)) < 0.25, "2:4"),
     case("fours down the columns keep two, along the rows four: 2:4 hardware", np.repeat([[1, 1, 0, 0]], 8, axis=0).T.astype(bool), "2:4"),
 ])
@@ -887,8 +890,11 @@ def structured_prune(network, rate):
     ### END SOLUTION
 
 # %% test="structured_prune" points=5
-_network = {"hidden": {"weights": np.array([[3, 0, 0], [1.2, 1.2, 1.2], [-0.5, 0.5, 0.5], [-2, 2, -2]]), "biases": np.array([1.0, 2.0, 3.0, 4.0])},
-            "output": {"weights": np.array([[1.0, -1.0, 0.5, 0.2], [0.1, 0.3, -0.2, 0.4]]), "biases": np.array([0.5, -0.5])}}
+_network = {
+    "hidden": {"weights": np.array([[3, 0, 0], [1.2, 1.2, 1.2], [-0.5, 0.5, 0.5], [-2, 2, -2]]),
+               "biases": np.array([1.0, 2.0, 3.0, 4.0])},
+    "output": {"weights": np.array([[1.0, -1.0, 0.5, 0.2], [0.1, 0.3, -0.2, 0.4]]),
+               "biases": np.array([0.5, -0.5])}}
 _pruned = structured_prune(_network, 0.5)
 assert np.allclose(_pruned["hidden"]["weights"], [[0, 0, 0], [1.2, 1.2, 1.2], [0, 0, 0], [-2, 2, -2]])
 assert np.allclose(_pruned["hidden"]["biases"], [0, 2, 0, 4])
@@ -896,7 +902,7 @@ assert np.allclose(_pruned["output"]["weights"], _network["output"]["weights"])
 ### BEGIN HIDDEN TESTS
 def _drops_the_least_units(result, network, rate):
     assert set(result) == set(network), "the layers must keep their names"
-    *inner, last = network
+    last = list(network)[-1]
     for layer in network:
         w, b = network[layer]["weights"], network[layer]["biases"]
         new_w, new_b = np.asarray(result[layer]["weights"]), np.asarray(result[layer]["biases"])
@@ -968,13 +974,14 @@ exam.score()
 # %% [markdown]
 # ## Where this leads
 #
-# You have every part of the pipeline that most pruning papers start from. `magnitude_mask` or `global_masks` choose, `agp_sparsity` says how fast,
-# `masked_train_step` recovers, and `lottery_ticket` puts the three into a loop and asks what the initial values were worth.
+# You have the parts of the pipeline that most pruning papers start from: `magnitude_mask` or `global_masks` choose, `agp_sparsity` says how much
+# by when, `masked_train_step` recovers. `lottery_ticket` is the same loop of training and pruning with a rewind in it, and its question is what
+# the initial values were worth.
 #
 # Count what it bought. In dense storage a network with nine zeros in ten is as large as before, and a dense kernel is as slow: that is
-# `dense_speedup`. Zeros pay when they are stored compactly, when they fall into the 2:4 pattern, or when whole units go, as in
-# `structured_prune`, whose empty rows, and with them the next layer's columns, can then be cut out. Rows cost more accuracy than scattered weights
-# at the same sparsity, because the choice is coarser.
+# `dense_speedup`. Zeros pay when they are stored compactly, when they fall into the 2:4 pattern, or when whole units go as in `structured_prune`:
+# behind a ReLU such a unit gives 0, so its row and the next layer's column can be cut out. The price is accuracy: at the same sparsity, whole
+# units usually cost more of it than scattered weights, because the choice is coarser.
 #
-# Three questions stay open. Is magnitude the right criterion (02)? How are units cut out of a real network, batch norm and
-# branches included (03)? Should every layer lose the same share (04)?
+# Open questions. Is magnitude the right criterion, and should every layer lose the same share (02)? How are units cut out of a real
+# network with convolutions and batch norm (03)? How far can pruning go, if the accuracy is to decide (04)?
