@@ -2,7 +2,7 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 
-.PHONY: demo test bench attacks-stock build lab bubblewrap
+.PHONY: demo test bench attacks-stock build lessons lab bubblewrap
 
 demo: .venv/ready bubblewrap
 	@if command -v bwrap >/dev/null; then $(BIN)/autograder demo; else $(BIN)/autograder demo --isolation process; fi
@@ -18,6 +18,10 @@ attacks-stock: .venv/ready bubblewrap    ## the attack suite against stock nbgra
 
 build: .venv/ready
 	$(BIN)/autograder build
+
+lessons: .venv/ready                     ## run the lessons again and store their outputs in them
+	$(BIN)/jupyter nbconvert --to notebook --inplace --execute --ExecutePreprocessor.record_timing=False --log-level=WARN \
+	  --KernelManager.transport=ipc --KernelManager.ip="$$(mktemp -d)/kernel" course/lessons/*.ipynb
 
 lab: .venv/ready                         ## JupyterLab with nbgrader's formgrader; must start here to grade behind the wall
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/jupyter lab
