@@ -23,9 +23,6 @@ class Channel:
     def __init__(self, sock: socket.socket, encode=values.pack, decode=values.unpack, limit: int = FRAME_LIMIT):
         self.sock, self.encode, self.decode, self.limit = sock, encode, decode, limit
 
-    def fileno(self) -> int:
-        return self.sock.fileno()
-
     def close(self):
         self.sock.close()
 

@@ -171,7 +171,7 @@ class Grader(contextlib.AbstractContextManager):
         steps = 2 * len(self.assignment.source.cells) + 20
         deadline = time.monotonic() + steps * (limits.cell_seconds + limits.test_seconds)
         poll = select.poll()
-        poll.register(channel, select.POLLIN)
+        poll.register(channel.sock, select.POLLIN)
         base = _pid_of(session)
         while time.monotonic() < deadline:
             if poll.poll(50):

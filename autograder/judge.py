@@ -189,15 +189,14 @@ def _serve_submission(control, fds, judge):
     isolation.die_with_parent()
     socket.send_fds(control, [b"started"], [os.pidfd_open(os.getpid())])
     control.close()
-    session, talk, run, *controls = fds
-    talk = Channel(socket.socket(fileno=talk))
+    session, *fds = fds
+    talk, run, *controls = [socket.socket(fileno=fd) for fd in fds]
+    talk = Channel(talk)
     try:
         _, submission, limits = talk.receive()
         limits = isolation.Limits(**limits)
         isolation.limit_resources(replace(limits, memory=2 * limits.memory, open_files=1024), 3600, processes=False)
-        result = judge.grade(submission, Channel(socket.socket(fileno=run)), [socket.socket(fileno=fd) for fd in controls],
-                             lambda: signal.pidfd_send_signal(session, signal.SIGKILL), limits)
-        talk.send("result", result)
+        talk.send("result", judge.grade(submission, Channel(run), controls, lambda: signal.pidfd_send_signal(session, signal.SIGKILL), limits))
     except BaseException as error:                   # hostile data found a hole: it costs this submission, and is told
         where = traceback.extract_tb(error.__traceback__)[-1]
         talk.send("result", {"fault": f"{type(error).__name__} in {Path(where.filename).name}, line {where.lineno}"})

@@ -27,7 +27,7 @@ class Session:
 
     def __init__(self, shell, run: Channel, controls: list[socket.socket], limits: isolation.Limits, isolated: bool):
         self.shell, self.run, self.controls, self.limits, self.isolated = shell, run, controls, limits, isolated
-        self.held, self.done = [], None
+        self.held = []
         self.members = memoryview(mmap.mmap(-1, mmap.PAGESIZE)).cast("i")        # shared: how many checkpoints, and their processes
         self._join(os.getppid()), self._join(os.getpid())
         self.set_threads = getattr(sys.modules.get("torch"), "set_num_threads", None)
@@ -44,11 +44,11 @@ class Session:
             name, source, guarded = step
             if not guarded:
                 self._execute(name, source)
-            elif self._in_fork(name):
+            elif (done := self._in_fork(name)) is not None:
                 self._execute(name, source)
                 self._stop_strays()
-                os.write(self.done, b"x")
-                os.close(self.done)
+                os.write(done, b"x")
+                os.close(done)
         self.run.send("end")
         self._serve_tests()
 
@@ -61,8 +61,8 @@ class Session:
         except values.NotData:
             self.run.send("ran", name, [], error, seconds)
 
-    def _in_fork(self, name) -> bool:
-        """True in a fork that is to run the cell; False here, once that fork has ended without finishing it.
+    def _in_fork(self, name) -> int | None:
+        """In a fork that is to run the cell: the descriptor on which to say that it did; here, None once that fork has ended without it.
 
         If the fork does finish, this process stays behind as the checkpoint before the cell, and never returns.
         """
@@ -70,9 +70,9 @@ class Session:
         child = self._fork()
         if child == 0:
             os.close(finished)
-            self.held, self.done = [], done
+            self.held = []
             self._join(os.getpid())
-            return True
+            return done
         os.close(done)
         ended = os.pidfd_open(child)
         events = wait([finished, ended], self.limits.cell_seconds)
@@ -82,7 +82,7 @@ class Session:
         self._stop_strays()
         os.close(finished), os.close(ended)
         self.run.send("lost", name, why if events else "timeout")
-        return False
+        return None
 
     def _serve_tests(self):
         if not self.held and os.getpid() != self.members[2]:
