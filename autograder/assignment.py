@@ -45,14 +45,19 @@ def grade_id(cell) -> str:
     return cell.metadata.get("nbgrader", {}).get("grade_id") or cell.get("id", "")
 
 
-def names_defined(source: str) -> list[str]:
-    """The public names that a cell's top level defines, in order; none if it is no Python."""
+def _parse(source: str) -> ast.Module:
+    """A cell's syntax tree, without its magics; an empty one if the cell is no Python."""
+    plain = "\n".join(line for line in source.split("\n") if not re.match(r"\s*[%!]", line))
     try:
-        body = ast.parse(source).body
+        return ast.parse(plain)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return []
+        return ast.parse("")
+
+
+def names_defined(source: str) -> list[str]:
+    """The public names that a cell's top level defines, in order."""
     found = []
-    for node in body:
+    for node in _parse(source).body:
         if isinstance(node, (ast.FunctionDef, ast.ClassDef, ast.AsyncFunctionDef)):
             found.append(node.name)
         elif isinstance(node, (ast.Assign, ast.AnnAssign)):
@@ -62,22 +67,8 @@ def names_defined(source: str) -> list[str]:
 
 
 def names_used(source: str) -> set[str]:
-    """Every name that a cell reads, at any depth; magics are no Python and read nothing."""
-    plain = "\n".join(line for line in source.split("\n") if not re.match(r"\s*[%!]", line))
-    try:
-        return {node.id for node in ast.walk(ast.parse(plain)) if isinstance(node, ast.Name)}
-    except SyntaxError:
-        return set()
-
-
-def modules_imported(source: str) -> list[str]:
-    plain = "\n".join(line for line in source.split("\n") if not re.match(r"\s*[%!]", line))
-    try:
-        nodes = list(ast.walk(ast.parse(plain)))
-    except SyntaxError:
-        return []
-    return [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names] + \
-           [node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module and not node.level]
+    """Every name that a cell reads, at any depth."""
+    return {node.id for node in ast.walk(_parse(source)) if isinstance(node, ast.Name)}
 
 
 @dataclass(frozen=True)
@@ -144,8 +135,13 @@ class Assignment:
     @cached_property
     def modules(self) -> list[str]:
         """What its cells import, for the zygotes to import once."""
-        sources = [c.source for c in self.source.cells if c.cell_type == "code"]
-        return list(dict.fromkeys(m for source in sources for m in modules_imported(source)))
+        found = []
+        for node in (node for c in self.source.cells if c.cell_type == "code" for node in ast.walk(_parse(c.source))):
+            if isinstance(node, ast.Import):
+                found += [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                found.append(node.module)
+        return list(dict.fromkeys(found))
 
 
 def _read(path: Path) -> nbformat.NotebookNode:

@@ -5,7 +5,6 @@ Deterministic and incremental; both notebooks are made elsewhere and then swappe
 import hashlib
 import os
 import re
-import shutil
 import tempfile
 from pathlib import Path
 
@@ -17,9 +16,9 @@ from nbgrader.coursedir import CourseDirectory
 from nbgrader.preprocessors import ClearSolutions, NbGraderPreprocessor
 from traitlets.config import Config
 
-from . import questions
+from . import bank, questions
 from .assignment import BEGIN_HIDDEN, BEGIN_SOLUTION, END_HIDDEN, END_SOLUTION, Assignment, AssignmentError, names_defined
-from .layout import Layout
+from .layout import Layout, write_whole
 
 KERNEL = {"kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
           "language_info": {"name": "python"}}
@@ -31,8 +30,8 @@ def build(layout: Layout, name: str) -> bool:
     written = next(iter(sorted(layout.solution(name).glob("notebook.*"))), None)
     if written is None:
         raise AssignmentError(f"no solutions/{name}/notebook.py; write one (docs/architecture.md shows the format)")
-    bank = questions.files_used(layout, written.read_text(encoding="utf-8", errors="replace"))
-    recipe = b"".join(p.read_bytes() for p in (written, *bank, *(Path(module) for module in (__file__, questions.__file__))))
+    asked = questions.files_used(layout, written.read_text(encoding="utf-8", errors="replace"))
+    recipe = b"".join(Path(p).read_bytes() for p in (written, *asked, __file__, questions.__file__, bank.__file__))
     stamp, digest = layout.root / "build" / f"{name}.sha256", hashlib.sha256(recipe).hexdigest()
     if stamp.exists() and _digests(digest, layout.source(name), layout.release(name)) == stamp.read_text():
         return False
@@ -43,7 +42,7 @@ def build(layout: Layout, name: str) -> bool:
         _release(made, name)
         Assignment.load(name, made.source(name), made.release(name), None)
         for part in ("source", "release"):
-            _swap(made.paths(name)[part], layout.paths(name)[part])
+            write_whole(layout.paths(name)[part], made.paths(name)[part].read_text(encoding="utf-8"))
     stamp.write_text(_digests(digest, layout.source(name), layout.release(name)))
     return True
 
@@ -153,13 +152,6 @@ def _release(layout: Layout, name: str):
     for marker in (BEGIN_HIDDEN, BEGIN_SOLUTION, "_reference"):
         if marker in text:
             raise AssignmentError(f"{name}: the release still holds {marker!r}")
-
-
-def _swap(made: Path, place: Path):
-    place.parent.mkdir(parents=True, exist_ok=True)
-    beside = place.with_name(f".{place.name}.new")
-    shutil.copy(made, beside)
-    os.replace(beside, place)
 
 
 def _digests(recipe: str, *paths: Path) -> str:

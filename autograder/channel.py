@@ -1,9 +1,8 @@
 """Frames over a socket: a length, then one message. Both ends of the wall speak through this.
 
-Does not trust its peer: a frame over the limit, a late one or a malformed one raises. Does not pass file descriptors:
-only the zygotes' control sockets do, with `socket.send_fds`.
+Does not trust its peer: a frame over the limit, a late one or a malformed one raises; ConnectionError says that the peer is gone.
+Does not pass file descriptors: only the zygotes' control sockets do, with `socket.send_fds`.
 """
-import select
 import socket
 import struct
 import time
@@ -14,19 +13,15 @@ HEADER = struct.Struct("!Q")
 FRAME_LIMIT = 64 << 20
 
 
-class Closed(Exception):
-    """The peer is gone."""
-
-
 class Channel:
     """One end of a stream socket that carries whole messages: tuples that start with their name.
 
     `encode` and `decode` make bytes of them and back; plain data, unless the owner of this end sets others.
+    A `deadline` is a time on `time.monotonic`'s clock.
     """
 
     def __init__(self, sock: socket.socket, encode=values.pack, decode=values.unpack, limit: int = FRAME_LIMIT):
         self.sock, self.encode, self.decode, self.limit = sock, encode, decode, limit
-        sock.setblocking(False)
 
     def fileno(self) -> int:
         return self.sock.fileno()
@@ -34,22 +29,14 @@ class Channel:
     def close(self):
         self.sock.close()
 
-    def send(self, *message, timeout: float | None = None):
-        """Send `message`; raises NotData, Closed, or TimeoutError after `timeout` seconds."""
+    def send(self, *message, deadline: float | None = None):
+        """Send `message`; raises NotData, ConnectionError, or TimeoutError at the deadline."""
         data = self.encode(message)
-        deadline = timeout and time.monotonic() + timeout
-        view = memoryview(HEADER.pack(len(data)) + data)
-        while view:
-            try:
-                view = view[self.sock.send(view, socket.MSG_NOSIGNAL):]
-            except BlockingIOError:
-                self._wait(select.POLLOUT, deadline)
-            except OSError:
-                raise Closed from None
+        self._stop_at(deadline)
+        self.sock.sendall(HEADER.pack(len(data)) + data)
 
-    def receive(self, timeout: float | None = None) -> tuple:
-        """The next message; raises Closed, Malformed, or TimeoutError after `timeout` seconds."""
-        deadline = timeout and time.monotonic() + timeout
+    def receive(self, deadline: float | None = None) -> tuple:
+        """The next message; raises ConnectionError, Malformed, or TimeoutError at the deadline."""
         (size,) = HEADER.unpack(self._read(HEADER.size, deadline))
         if size > self.limit:
             raise values.Malformed(f"a frame of {size} bytes, more than {self.limit}")
@@ -61,25 +48,16 @@ class Channel:
     def _read(self, size, deadline):
         data = bytearray()
         while len(data) < size:
-            try:
-                part = self.sock.recv(min(size - len(data), 1 << 20))
-            except BlockingIOError:
-                self._wait(select.POLLIN, deadline)
-                continue
-            except OSError:
-                raise Closed from None
+            self._stop_at(deadline)
+            part = self.sock.recv(min(size - len(data), 1 << 20))
             if not part:
-                raise Closed
+                raise ConnectionError
             data += part
         return bytes(data)
 
-    def _wait(self, event, deadline):
-        poll = select.poll()
-        poll.register(self.sock, event)
-        if not poll.poll(None if deadline is None else max(0.0, deadline - time.monotonic()) * 1000):
+    def _stop_at(self, deadline):
+        """Have what the socket does next raise TimeoutError at the deadline."""
+        left = None if deadline is None else deadline - time.monotonic()
+        if left is not None and left <= 0:
             raise TimeoutError
-
-
-def pair() -> tuple[socket.socket, socket.socket]:
-    """Two connected stream sockets."""
-    return socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(left)

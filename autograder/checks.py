@@ -48,7 +48,7 @@ def seed(number: int):
     """Seed Python's, numpy's and torch's generators here and where the student's code runs."""
     service.seed(number)
     if run := wall.get():
-        run.request("seed", number)
+        run.observe(service.seed, (number,))
 
 
 def callback(target, methods: dict | None = None, limit: int = 100_000):
@@ -81,8 +81,7 @@ class Group:
     """
     title: str
     weight: float
-    calls: list = field(default_factory=list)
-    outcomes: list = field(default_factory=list)
+    calls: list = field(default_factory=list)        # of (name, probe, case, outcome)
     failure: tuple[str, ...] | None = None
     mistake: str | None = None
 
@@ -159,7 +158,7 @@ class Exam:
     def matches(self, mistake: dict) -> bool:
         """Whether the student's outcomes are those of this wrong answer, in every case of every group."""
         return all(_equal(outcome, _local(mistake.get(name, self.references[name]), probe, c.args, number))
-                   for group in self.groups for number, ((name, probe, c), outcome) in enumerate(zip(group.calls, group.outcomes)))
+                   for group in self.groups for number, (name, probe, c, outcome) in enumerate(group.calls))
 
     def _group(self, title, cases, weight, of, probe, judge):
         name = of or next(iter(self.answers))
@@ -168,7 +167,7 @@ class Exam:
         for number, one in enumerate(cases):
             wanted = _local(self.references[name], probe, one.args, number)
             outcome = _ask(self.answers[name], probe, one.args, number)
-            group.calls.append((name, probe, one)), group.outcomes.append(outcome)
+            group.calls.append((name, probe, one, outcome))
             reason = judge(outcome, wanted, one.args)
             if reason and not group.failure:
                 group.failure = one.description, reason
@@ -230,13 +229,18 @@ def _raised(outcome):
 
 
 def _changed(outcome, wanted):
-    """Whether an input is no longer what the reference left."""
+    """Whether an input is no longer what the reference left. One that is no plain data, such as a callback, is for a probe to look at."""
     if outcome.after is None or wanted.after is None:
         return None
-    try:
-        return "an input was changed" if difference(outcome.after, wanted.after, 0, 0) else None
-    except (TypeError, Opaque):                      # inputs that are no plain data: a probe looks at those
-        return None
+    if type(outcome.after) is not tuple or len(outcome.after) != len(wanted.after):
+        return "an input was changed"
+    for got, left in zip(outcome.after, wanted.after):
+        try:
+            if difference(got, left, 0, 0):
+                return "an input was changed"
+        except (TypeError, Opaque):
+            continue
+    return None
 
 
 def _equal(outcome, other) -> bool:

@@ -1,26 +1,24 @@
-"""The instructor's command line: `autograder build`, `grade`, `demo`. Errors are one line; exit code 2 says it was one of them,
-exit code 1 that some submission got no verdict."""
+"""The instructor's command line: `autograder build`, `grade`, `feedback`, `audit`, `demo`. Errors are one line; exit code 2 says it was
+one of them, exit code 1 that some submission got no verdict, or that an audit found problems."""
 import argparse
 import json
-import os
 import sys
 from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 from .assignment import AssignmentError
 from .build import build
 from .grade import grade
 from .grader import FAULT, GraderError
 from .isolation import IsolationError
-from .layout import Layout
+from .layout import Layout, write_whole
 from .result import Result, report
+from .summary import print_summary
 
 console = Console(stderr=True)
-COLOURS = {"passed": "green", "failed": "yellow", "error": "yellow", "manual": "cyan", "missing": "dim"}
 WARNING = "[bold white on red] NO SANDBOX [/] --isolation process: student code runs with your rights. For your own work only."
 
 
@@ -41,16 +39,24 @@ def main(arguments: list[str] | None = None) -> int:
     one.add_argument("--student", nargs="+", action="extend", metavar="ID", help="only these")
     one.add_argument("--jobs", type=int, help="submissions graded at once (default: one per processor)")
     one.add_argument("--json", type=Path, metavar="FILE", help="write every result there")
+    one = commands.add_parser("feedback", parents=[shared], help="write what every student may read of their grading")
+    one.add_argument("assignment", metavar="ASSIGNMENT")
+    one.add_argument("--student", nargs="+", action="extend", metavar="ID", help="only these")
     one = commands.add_parser("demo", parents=[shared, isolation], help="a simulated class, submitted and graded in demo/")
+    one = commands.add_parser("audit", parents=[shared], help="show whether the tests of assignments tell right answers from wrong ones")
+    one.add_argument("assignments", nargs="*", metavar="ASSIGNMENT", help="default: all")
+    one.add_argument("--full", action="store_true", help="trust no record of an earlier audit")
+    one.add_argument("--json", type=Path, metavar="FILE", help="write the reports there")
     options = parser.parse_args(arguments)
     options.root = options.root.resolve()
     try:
-        return {"build": _build, "grade": _grade, "demo": _demo}[options.command](options)
+        return {"build": _build, "grade": _grade, "feedback": _feedback, "demo": _demo, "audit": _audit}[options.command](options)
     except (AssignmentError, GraderError, IsolationError) as error:
         console.print(f"autograder: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
         return 2
     except KeyboardInterrupt:
-        console.print("autograder: interrupted; what was graded so far is kept. Run the same command again", style="red")
+        kept = "nothing was written" if options.command == "audit" else "what was graded so far is kept"
+        console.print(f"autograder: interrupted; {kept}. Run the same command again", style="red")
         return 130
 
 
@@ -67,10 +73,8 @@ def _grade(options) -> int:
         raise AssignmentError(f"no folder {options.json.resolve().parent} to write {options.json.name} into; make it first")
     results = grade_with_progress(layout, options.assignment, options.student, options.isolation, options.jobs)
     if options.json:
-        beside = options.json.with_name(f".{options.json.name}.new")
-        beside.write_text(json.dumps(report(options.assignment, results), indent=1))
-        os.replace(beside, options.json)
-    print_summary(results)
+        write_whole(options.json, json.dumps(report(options.assignment, results), indent=1))
+    print_summary(results, console)
     return 1 if any(flag.startswith(FAULT) for r in results for flag in r.flags) else 0
 
 
@@ -86,27 +90,24 @@ def grade_with_progress(layout, assignment, students, isolation, jobs=None) -> l
                      graded=lambda result: progress.update(task, advance=1, last=result.student))
 
 
-def print_summary(results: list[Result]):
-    """One row per submission, one column per exercise; below it what was odd."""
-    table = Table(header_style="bold")
-    table.add_column("student")
-    for exercise in results[0].exercises:
-        table.add_column(exercise.name)
-    table.add_column("score", justify="right")
-    ordered = sorted(results, key=lambda r: r.student)
-    for result in ordered:
-        cells = [f"[{COLOURS.get(e.status, 'red')}]{e.status}[/] {e.score:g}" + (f"\n[dim]{e.mistake}[/]" if e.mistake else "")
-                 for e in result.exercises]
-        table.add_row(escape(result.student), *cells, f"{result.score:g} / {result.max_score:g}")
-    console.print(table)
-    for result in ordered:
-        for flag in result.flags:
-            console.print(f"{result.student}: {flag}", markup=False, highlight=False, soft_wrap=True)
+def _feedback(options) -> int:
+    from .feedback import generate
+    layout = Layout(options.root)
+    with Progress(console=console, transient=True) as progress:
+        task = progress.add_task("writing feedback", total=None)
+        pages = generate(layout, options.assignment, options.student, lambda student: progress.update(task, description=f"feedback for {escape(student)}"))
+    console.print(f"{len(pages)} pages; each student's is {layout.feedback(options.assignment, '<student>')}", highlight=False, markup=False, soft_wrap=True)
+    return 0
 
 
 def _demo(options) -> int:
     from .demo import run_demo
     return run_demo(options.root, options.isolation, console)
+
+
+def _audit(options) -> int:
+    from .audit.report import run
+    return run(Layout(options.root), options.assignments, options.full, options.json, console)
 
 
 if __name__ == "__main__":

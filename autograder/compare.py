@@ -12,10 +12,9 @@ def difference(got, wanted, rtol: float = 1e-5, atol: float = 1e-6) -> str | Non
     if isinstance(wanted, dict):
         if not isinstance(got, dict):
             return "expected a dictionary"
-        if set(map(_key, got)) != set(map(_key, wanted)):
+        if got.keys() != wanted.keys():
             return "the dictionary has other keys"
-        theirs = {_key(k): v for k, v in got.items()}
-        return next((f"at key {k!r}: {d}" for k, v in wanted.items() if (d := difference(theirs[_key(k)], v, rtol, atol))), None)
+        return next((f"at key {k!r}: {d}" for k, v in wanted.items() if (d := difference(got[k], v, rtol, atol))), None)
     if isinstance(wanted, (set, frozenset)):
         return None if isinstance(got, (set, frozenset)) and got == wanted else "expected another set"
     if wanted is None or isinstance(wanted, (str, bytes)):
@@ -99,7 +98,3 @@ def _numbers(sequence) -> bool:
     if all(isinstance(v, (bool, int, float, np.generic)) for v in sequence):
         return True
     return all(isinstance(v, (list, tuple)) and v and _numbers(v) for v in sequence) and len({len(v) for v in sequence}) == 1
-
-
-def _key(key):
-    return key.item() if isinstance(key, np.generic) else key

@@ -12,6 +12,7 @@ import types
 import cloudpickle
 
 SECRET_MODULES = ("autograder.judge", "autograder.mistakes", "autograder.proxy", "autograder_known_answers", "__main__")
+PROBE = "probe"
 
 
 class Refused(TypeError):
@@ -25,18 +26,30 @@ class Sender:
     """
 
     def __init__(self, scopes: list[dict], secret_names: frozenset[str], reference_of):
-        self.scopes, self.secret_names, self.reference_of = scopes, secret_names, reference_of
+        self.scopes, self.secret_names, self.reference_of, self.probes = scopes, secret_names, reference_of, {}
 
     def encode(self, message: tuple) -> bytes:
         """The message as a pickle; objects in it that share parts (a model, its optimizer) still do on the other side."""
+        return self._pickle(message, lambda item: (PROBE, self._probe(item)) if self._is_probe(item) else self.reference_of(item))
+
+    def _is_probe(self, item) -> bool:
+        return isinstance(item, types.FunctionType) and any(item.__globals__ is scope for scope in self.scopes)
+
+    def _probe(self, function) -> bytes:
+        """A probe as a pickle of its own, made once: code is slow to take apart, and a test sends it with every case."""
+        if function not in self.probes:
+            self.probes[function] = self._pickle(function, lambda item: None)
+        return self.probes[function]
+
+    def _pickle(self, value, reference_of) -> bytes:
         sender, buffer = self, io.BytesIO()
 
         class Pickler(cloudpickle.Pickler):
             def persistent_id(self, item):
-                return sender.reference_of(item)
+                return reference_of(item)
 
             def reducer_override(self, item):
-                if isinstance(item, types.FunctionType) and any(item.__globals__ is scope for scope in sender.scopes):
+                if sender._is_probe(item):
                     sender.check_probe(item)
                 elif isinstance(item, (type, types.FunctionType)) and \
                         (item.__module__ in SECRET_MODULES or item.__module__ not in sys.modules):
@@ -44,7 +57,7 @@ class Sender:
                 return super().reducer_override(item)
 
         try:
-            Pickler(buffer).dump(message)
+            Pickler(buffer).dump(value)
         except (pickle.PicklingError, AttributeError) as error:
             raise Refused(f"cannot be sent to the student's code: {error}") from None
         return buffer.getvalue()
@@ -63,13 +76,10 @@ class Sender:
 
 
 def decode(data: bytes, resolve) -> tuple:
-    """In the sandbox: the judge's message; `resolve(tag, field, …)` finds handles and callbacks."""
-
-    class Unpickler(pickle.Unpickler):
-        def persistent_load(self, identity):
-            return resolve(*identity)
-
-    return Unpickler(io.BytesIO(data)).load()
+    """In the sandbox: the judge's message; `resolve(tag, field, …)` finds handles, callbacks and probes."""
+    unpickler = pickle.Unpickler(io.BytesIO(data))
+    unpickler.persistent_load = lambda identity: resolve(*identity)
+    return unpickler.load()
 
 
 def _globals_of(code) -> set[str]:

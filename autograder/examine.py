@@ -4,12 +4,13 @@ The visible part comes first; if it fails, the hidden part is run all the same, 
 a message: only the test's own words, the class of an exception, and a line number in the student's cell.
 """
 import ast
+import functools
 import signal
 import socket
+import traceback
 from dataclasses import dataclass
 
-from .assignment import Exercise, split_test
-from .channel import pair
+from .assignment import grade_id, split_test
 from .checks import wall
 from .proxy import Conversation, Crashed, Forged, Opaque, TimedOut
 from .session import wait
@@ -24,18 +25,15 @@ class Verdict:
     message: str = ""
 
 
-class BadTest(Exception):
-    """The test cell itself is wrong: the instructor must mend it."""
-
-
 LOSSES = {"timeout": ("timeout", "it took longer than the time limit"), "signal 24": ("timeout", "it used more processor time than the limit"),
           "signal 9": ("crashed", "its process was killed: it used too much memory"),
           "signal 11": ("crashed", "its process died of a segmentation fault")}
 
 
-def describe_loss(why: str) -> tuple[str, str]:
-    """Status and message for a process that ended before its time, as the sandbox tells it: fixed words only."""
-    return LOSSES.get(why, ("crashed", "its process ended before it was done"))
+def loss(why: str, when: str) -> Verdict:
+    """The verdict on a process that ended before its time; `why` is what the sandbox tells, the message fixed words only."""
+    status, message = LOSSES.get(why, ("crashed", "its process ended before it was done"))
+    return Verdict(0.0, status, message=f"{when} {message}")
 
 
 class Checkpoint:
@@ -45,40 +43,34 @@ class Checkpoint:
         self.control = control
 
     def open(self) -> socket.socket:
-        ours, theirs = pair()
+        ours, theirs = socket.socketpair()
         socket.send_fds(self.control, [b"test"], [theirs.fileno()])
         theirs.close()
         return ours
 
-    def death(self) -> str:
-        """How the test's process ended, as the checkpoint tells it."""
-        if not wait([self.control], 2):
-            return ""
+    def close(self, patience: float) -> str:
+        """End the test's process, if it has not ended after `patience` seconds.
+
+        Returns, when the checkpoint has cleaned up after it, how it ended, as the checkpoint tells it.
+        """
         try:
-            return self.control.recv(64).decode("ascii", "replace")
+            if not wait([self.control], patience):
+                self.control.send(b"stop")
+            return self.control.recv(64).decode("ascii", "replace") if wait([self.control], 5) else ""
         except OSError:
             return ""
 
-    def close(self):
-        """End the test's process; returns when the checkpoint has cleaned up after it."""
-        try:
-            self.control.send(b"stop")
-            while wait([self.control], 5) and self.control.recv(64) not in (b"clean", b""):
-                pass
-        except OSError:
-            pass
 
-
-def run_test(cell, points: float, exercise: Exercise, names: list[str], checkpoint: Checkpoint, namespace: dict, secret: frozenset,
-             mistakes: list, own_names: list[str], lines: dict[str, int], seconds: float) -> Verdict:
+def run_test(cell, names: list[str], own_names: list[str], checkpoint: Checkpoint, namespace: dict, secret: frozenset, mistakes: list,
+             lines: dict[str, int], seconds: float) -> Verdict:
     """Run one test cell. `names`: every answer's names that may be bound; `own_names`: those that this exercise must define;
-    `lines`: how many its answer cells have."""
+    `mistakes`: those known of it; `lines`: how many its answer cells have."""
     scope = dict(namespace)
     try:
-        conversation = Conversation(checkpoint.open(), [namespace, scope], secret, seconds, checkpoint.death, lines)
+        conversation = Conversation(checkpoint.open(), [namespace, scope], secret, seconds, lines)
     except OSError:
         return Verdict(0.0, "crashed", message="the answer's process was gone before its test")
-    token = wall.set(conversation)
+    token, patience = wall.set(conversation), 0
     signal.signal(signal.SIGALRM, _give_up)
     signal.setitimer(signal.ITIMER_REAL, seconds + 1)        # the judge's own work on what the student's code gave counts too
     try:
@@ -90,27 +82,28 @@ def run_test(cell, points: float, exercise: Exercise, names: list[str], checkpoi
         scope |= {name: value for name, value in bound.items() if name in names}
         if lacking := [name for name in own_names if name not in scope]:
             return Verdict(0.0, "missing", message=f"the cell does not define {', '.join(lacking)}")
-        return _examine(cell, points, scope, conversation, [m for m in mistakes if m.exercise == exercise.name], own_names)
+        return _examine(cell, scope, conversation, mistakes, own_names)
     except TimedOut:
         return Verdict(0.0, "timeout", message="a test took longer than the time limit")
-    except Crashed as crash:
-        status, message = describe_loss(str(crash))
-        return Verdict(0.0, status, message=f"during a test, {message}")
     except Forged:
         return Verdict(0.0, "crashed", message="the answer's process sent what no answer sends")
+    except Crashed:
+        patience = 2                                 # for the checkpoint to see how
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         wall.reset(token)
         conversation.channel.close()
-        checkpoint.close()
+        how = checkpoint.close(patience)
+    return loss(how, "during a test,")
 
 
 def _give_up(*_):
     raise TimedOut
 
 
-def _examine(cell, points, scope, conversation, mistakes, own_names) -> Verdict:
+def _examine(cell, scope, conversation, mistakes, own_names) -> Verdict:
     visible, hidden = split_test(cell.source)
+    points = float(cell.metadata.nbgrader.points)
     failed, score = None, points
     for part, source in (("visible", visible), ("hidden", hidden)):
         try:
@@ -119,7 +112,8 @@ def _examine(cell, points, scope, conversation, mistakes, own_names) -> Verdict:
             failed = failed or _failure(error, source, part, conversation)
         else:
             if given is not None and (type(given) not in (float, int) or not 0 <= given <= points):
-                raise BadTest(f"{cell.metadata.nbgrader.grade_id}: the last line must give a number from 0 to {points}")
+                return Verdict(0.0, "error", message="the test itself is wrong, tell your instructor: "
+                                                     f"{grade_id(cell)}: the last line must give a number from 0 to {points}")
             score = score if given is None else float(given)
     failures = [group for exam in conversation.exams for group in exam.failures()]
     if failed is None and score == points:
@@ -138,17 +132,24 @@ def _examine(cell, points, scope, conversation, mistakes, own_names) -> Verdict:
 
 def run_cell(source: str, scope: dict):
     """Run a test's source; the value of its last line, if that is an expression."""
+    body, last = compiled(source)
+    exec(body, scope)
+    return eval(last, scope) if last else None
+
+
+@functools.cache
+def compiled(source: str) -> tuple:
+    """A test's code, and that of its last line if it is an expression. The judge's zygote compiles every test once."""
     tree = ast.parse(source)
     last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
-    exec(compile(tree, "<test>", "exec"), scope)
-    return eval(compile(ast.Expression(last.value), "<test>", "eval"), scope) if last else None
+    return compile(tree, "<test>", "exec"), last and compile(ast.Expression(last.value), "<test>", "eval")
 
 
 def _failure(error, source, part, conversation) -> tuple[str, str]:
     """Status and message for an exception in a test."""
     if part == "hidden":
         return ("error" if error is conversation.raised else "failed"), f"a hidden test failed ({type(error).__name__})"
-    line = _line_in_test(error)
+    line = next((line for frame, line in traceback.walk_tb(error.__traceback__) if frame.f_code.co_filename == "<test>"), 0)
     statement = next((ast.get_source_segment(source, node) for node in ast.parse(source).body
                       if node.lineno <= line <= node.end_lineno), "")
     shown = f"the visible test `{' '.join(statement.split())[:200]}`" if statement else "a visible test"
@@ -159,12 +160,3 @@ def _failure(error, source, part, conversation) -> tuple[str, str]:
         return "failed", f"the answer gave an object where plain data is expected, in {shown}"
     return "failed", f"{shown} failed" + ("" if isinstance(error, AssertionError) else f" ({type(error).__name__})")
 
-
-def _line_in_test(error) -> int:
-    line, frame = 0, error.__traceback__
-    while frame:
-        if frame.tb_frame.f_code.co_filename == "<test>":
-            line = frame.tb_lineno
-            break
-        frame = frame.tb_next
-    return line

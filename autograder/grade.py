@@ -1,6 +1,6 @@
 """Grades a class: reads submissions, fans out over `Grader.verdict`, and gives every result to the one writer."""
 import os
-from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor, as_completed
 
 from . import submissions
 from .assignment import AssignmentError
@@ -25,22 +25,20 @@ def grade(layout: Layout, name: str, students: list[str] | None = None, isolatio
     wanted = sorted(set(students)) if students else everyone
     if not wanted:
         raise AssignmentError(f"no submissions; put them in {layout.root / 'submitted' / '<student>' / name}")
-    jobs, results = jobs or os.cpu_count() or 1, []
+    results = []
     with Grader(layout.root, assignment, layout.paths(name), isolation, limits) as grader, Writer(layout, assignment) as writer:
+        def verdict(student):
+            given = submissions.read(layout, name, student)
+            return grader.verdict(student, given.notebook, given.flags), given.timestamp
+
         started(len(wanted))
-        pool = ThreadPoolExecutor(jobs)
+        pool = ThreadPoolExecutor(jobs or os.cpu_count())
         try:
-            waiting, running = iter(wanted), {}
-            while True:
-                while len(running) < 2 * jobs and (student := next(waiting, None)):      # read no further ahead than needed
-                    given = submissions.read(layout, name, student)
-                    running[pool.submit(grader.verdict, student, given.notebook, given.flags)] = given
-                if not running:
-                    return results
-                for future in wait(running, return_when=FIRST_COMPLETED).done:
-                    given, result = running.pop(future), future.result()
-                    writer.write(result, given.timestamp)
-                    results.append(result)
-                    graded(result)
+            for future in as_completed([pool.submit(verdict, student) for student in wanted]):
+                result, timestamp = future.result()
+                writer.write(result, timestamp)
+                results.append(result)
+                graded(result)
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
+    return results

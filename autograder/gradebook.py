@@ -6,12 +6,12 @@ from pathlib import Path
 import nbformat
 from nbconvert.exporters.exporter import ResourcesDict
 from nbgrader import preprocessors as stock
-from nbgrader.api import Gradebook, MissingEntry
+from nbgrader.api import Gradebook
 from nbgrader.utils import parse_utc
 
-from .assignment import Assignment, AssignmentError, grade_id
+from .assignment import Assignment, AssignmentError
 from .build import Stub
-from .layout import Layout
+from .layout import Layout, write_whole
 from .result import Result
 
 # What nbgrader's generate_assignment does on the way to the gradebook.
@@ -53,34 +53,20 @@ class Writer:
         for comment in notebook.comments:
             comment.auto_comment = "No response." if comment.name in missing else None
         gradebook.db.commit()
-        self._write_notebook(result, timestamp)
-
-    def _write_notebook(self, result, timestamp):
-        folder = self.layout.autograded(self.assignment.name, result.student)
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, text in ((f"{self.assignment.name}.ipynb", result.notebook), ("timestamp.txt", timestamp)):
-            if text:
-                beside = folder / f".{name}.new"
-                beside.write_text(text, encoding="utf-8")
-                os.replace(beside, folder / name)
+        folder = self.layout.autograded(name, result.student)
+        write_whole(folder / f"{name}.ipynb", result.notebook)
+        if timestamp:
+            write_whole(folder / "timestamp.txt", timestamp)
 
     def _register(self):
         """Have the gradebook know this assignment's cells as they are now."""
         name = self.assignment.name
         notebook = nbformat.from_dict(self.assignment.source)
         resources = ResourcesDict(nbgrader={"notebook": name, "assignment": name, "db_url": self.layout.database})
-        for kind in REGISTER[:-1]:
-            notebook, resources = kind().preprocess(notebook, resources)
-        wanted = {grade_id(c): c.metadata.nbgrader.get("checksum") for c in notebook.cells if "nbgrader" in c.metadata}
+        self.gradebook.update_or_create_assignment(name)
         try:
-            known = self.gradebook.find_notebook(name, name)
-        except MissingEntry:
-            self.gradebook.update_or_create_assignment(name)
-        else:
-            if {c.name: c.checksum for c in known.source_cells} == wanted:
-                return
-        try:
-            REGISTER[-1]().preprocess(notebook, resources)
+            for kind in REGISTER:
+                notebook, resources = kind().preprocess(notebook, resources)
         except RuntimeError:
             raise AssignmentError(f"{name}: its graded cells changed, and the gradebook holds submissions for the old ones; "
                                   f"keep a copy of gradebook.db, run: nbgrader db assignment remove {name} --force, and grade again") from None

@@ -2,9 +2,11 @@
 
 Starts the zygotes, passes each submission's sockets to them, and supervises: memory of the whole group, time of the whole run.
 """
+import contextlib
 import glob
 import json
 import os
+import re
 import select
 import signal
 import socket
@@ -16,13 +18,13 @@ import time
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from nbformat import writes
+from nbformat import from_dict, writes
 
 from .assignment import Assignment, AssignmentError, role
-from .channel import Channel, Closed, pair
+from .channel import Channel
 from .graft import MAX_BYTES
 from .isolation import Limits, bubblewrap, shown_paths
-from .result import ExerciseResult, Result
+from .result import ExerciseResult, Result, about
 
 START_SECONDS, PATIENCE = 300, 120.0                   # for the zygotes to start, and for each cell and test of the reference
 FAULT = "the grader failed, which is a bug of ours"
@@ -43,7 +45,8 @@ class Zygote:
         self.words = tempfile.TemporaryFile()           # what it says on stderr; a pipe that nobody reads would stop it
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         paths = [str(Path(__file__).resolve().parent.parent), str(root)]
-        code = f"import sys; sys.path[:0] = {paths!r}; from autograder.{module} import main; main(int(sys.argv[1]), sys.argv[2])"
+        code = (f"import json, socket, sys; sys.path[:0] = {paths!r}; from autograder.{module} import main; "
+                "main(socket.socket(fileno=int(sys.argv[1])), **json.loads(sys.argv[2]))")
         self.process = subprocess.Popen(
             [*prefix, sys.executable, "-I", "-c", code, str(theirs.fileno()), json.dumps(settings)], pass_fds=[theirs.fileno()],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=self.words, env=os.environ | QUIET, start_new_session=True)
@@ -84,11 +87,10 @@ class Zygote:
 
     def close(self):
         self.control.close()
-        try:
+        with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(2)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+        self.process.kill()
+        self.process.wait()
         self.words.close()
 
 
@@ -101,13 +103,14 @@ class Grader:
     def __init__(self, root: Path, assignment: Assignment, paths: dict, isolation: str = "bubblewrap", limits: Limits = Limits()):
         if isolation not in ("bubblewrap", "process"):
             raise GraderError(f"unknown isolation {isolation!r}; choose bubblewrap or process")
-        self.root, self.assignment, self.limits, self.isolated = root, assignment, limits, isolation == "bubblewrap"
+        self.assignment, self.limits, self.isolated = assignment, limits, isolation == "bubblewrap"
         prefix = bubblewrap(root, QUIET) if self.isolated else []
         self.zygotes = []
         try:
             settings = {"isolated": self.isolated, "modules": assignment.modules, "shown": sorted(shown_paths(root))}
-            self.sandbox = self._start("sandbox", settings, prefix)
-            self.judge = self._start("judge", {"name": assignment.name, **{k: str(v) for k, v in paths.items()}}, [])
+            self.zygotes.append(Zygote("sandbox", root, settings, prefix))
+            self.zygotes.append(Zygote("judge", root, {"name": assignment.name, **{k: str(v) for k, v in paths.items()}}, []))
+            self.sandbox, self.judge = self.zygotes
             for zygote in self.zygotes:
                 zygote.ready()
             self.places = sum(role(c) == "test" for c in assignment.source.cells)
@@ -115,11 +118,6 @@ class Grader:
         except BaseException:
             self.close()
             raise
-
-    def _start(self, module, settings, prefix):
-        zygote = Zygote(module, self.root, settings, prefix)
-        self.zygotes.append(zygote)
-        return zygote
 
     def _calibrate(self):
         """Grade the reference; raises AssignmentError unless it earns full marks."""
@@ -153,32 +151,20 @@ class Grader:
 
     def ask(self, submission: bytes, limits: Limits | None = None) -> dict | None:
         """All that the judge says of a submission, with times; None if it had to be stopped."""
-        ends = [pair() for _ in range(2)] + [socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET) for _ in range(self.places)]
+        limits = limits or self.limits
+        ends = [socket.socketpair(), socket.socketpair(), *(socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET) for _ in range(self.places))]
         (talk, judge_talk), (judge_run, run), *controls = ends
-        fds = []
-        try:
+        with contextlib.ExitStack() as stack:
+            sockets = [stack.enter_context(sock) for both in ends for sock in both]
             session = self.sandbox.fork([run.fileno(), *(theirs.fileno() for _, theirs in controls)])
-            fds.append(session)
+            stack.callback(_end, session, family=not self.isolated)            # a PID namespace ends all at once
             judge = self.judge.fork([session, judge_talk.fileno(), judge_run.fileno(), *(ours.fileno() for ours, _ in controls)])
-            fds.append(judge)
-            for sock in (judge_talk, run, judge_run, *(s for both in controls for s in both)):
+            stack.callback(_end, judge, family=False)
+            for sock in sockets[1:]:
                 sock.close()
             channel = Channel(talk, limit=256 << 20)
-            limits = limits or self.limits
             channel.send("grade", submission[:MAX_BYTES + 1], asdict(limits))
             return self._supervise(channel, session, limits)
-        finally:
-            for pid in _descendants(_pid_of(fds[0])) if fds and not self.isolated else ():
-                _kill(pid)                           # no PID namespace to end them all at once
-            for fd in fds:
-                try:
-                    signal.pidfd_send_signal(fd, signal.SIGKILL)
-                except OSError:
-                    pass
-                os.close(fd)
-            for both in ends:
-                for sock in both:
-                    sock.close()
 
     def _supervise(self, channel, session, limits) -> dict | None:
         """Wait for the judge; meanwhile end what uses too much. None if the judge itself had to be ended."""
@@ -190,17 +176,18 @@ class Grader:
         while time.monotonic() < deadline:
             if poll.poll(50):
                 try:
-                    kind, answer = channel.receive(timeout=60)
-                except Closed:
+                    return channel.receive(time.monotonic() + 60)[1]
+                except ConnectionError:
                     return None
-                return answer
             if victim := heaviest_over(base, limits.memory):
                 _kill(victim)
         return None
 
     def _unjudged(self, student, flags, seconds, status, message) -> Result:
         exercises = tuple(ExerciseResult(e.name, 0.0, e.points, status, None, message) for e in self.assignment.exercises)
-        return Result(student, exercises, flags, seconds, writes(self.assignment.release),
+        notebook = from_dict(self.assignment.release)
+        notebook.metadata["autograder"] = about(self.assignment, exercises, ())
+        return Result(student, exercises, flags, seconds, writes(notebook),
                       {t: 0.0 for e in self.assignment.exercises for t in e.tests})
 
     def close(self):
@@ -214,27 +201,30 @@ class Grader:
         self.close()
 
 
+def _end(process: int, family: bool):
+    """End a process, given by its pidfd; with `family`, all below it first."""
+    for pid in _descendants(_pid_of(process)) if family else ():
+        _kill(pid)
+    with contextlib.suppress(ProcessLookupError):
+        signal.pidfd_send_signal(process, signal.SIGKILL)
+    os.close(process)
+
+
 def _kill(pid: int):
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
-
-
-def _pid_of(pidfd: int) -> int:
-    with open(f"/proc/self/fdinfo/{pidfd}") as file:
-        return int(next(line for line in file if line.startswith("Pid:")).split()[1])
 
 
 def heaviest_over(base: int, limit: int) -> int | None:
     """The process to end if `base` and its descendants together hold more than `limit` bytes of memory of their own; else None."""
     group = _descendants(base)
-    if sum(_resident(pid) for pid in group) <= limit:
+    if sum(_sizes(pid, "status").get("VmRSS", 0) for pid in group) <= limit:         # an upper bound: forks share much of it; cheap
         return None
-    parts = {pid: _parts_of_memory(pid) for pid in group}
-    if sum(shared for shared, _ in parts.values()) <= limit:
+    sizes = {pid: _sizes(pid, "smaps_rollup") for pid in group}
+    if sum(size.get("Pss", 0) for size in sizes.values()) <= limit:
         return None
-    return max(parts, key=lambda pid: parts[pid][1])         # most memory of its own: never a frozen checkpoint, whose forks share it
+    # Most memory of its own: never a frozen checkpoint, whose forks share it.
+    return max(sizes, key=lambda pid: sizes[pid].get("Private_Clean", 0) + sizes[pid].get("Private_Dirty", 0))
 
 
 def _descendants(pid):
@@ -242,28 +232,22 @@ def _descendants(pid):
     found = [pid] if pid > 0 else []
     for one in found:
         for path in glob.glob(f"/proc/{one}/task/*/children"):         # each thread has its own
-            try:
-                with open(path) as file:
-                    found += map(int, file.read().split())
-            except OSError:
-                pass
+            found += map(int, _read(path).split())
     return found
 
 
-def _resident(pid) -> int:
-    """Bytes in memory, an upper bound: forks share much of it. Cheap."""
-    try:
-        with open(f"/proc/{pid}/statm") as file:
-            return int(file.read().split()[1]) * os.sysconf("SC_PAGESIZE")
-    except OSError:
-        return 0
+def _pid_of(pidfd: int) -> int:
+    return int(re.search(r"Pid:\s+(-?\d+)", _read(f"/proc/self/fdinfo/{pidfd}"))[1])
 
 
-def _parts_of_memory(pid) -> tuple[int, int]:
-    """Bytes: its share of what it holds with others, and what it holds alone."""
+def _sizes(pid, file) -> dict[str, int]:
+    """The sizes in bytes that a file of /proc gives for a process; none if it is gone."""
+    return {name: int(size) << 10 for name, size in re.findall(r"(\w+):\s+(\d+) kB", _read(f"/proc/{pid}/{file}"))}
+
+
+def _read(path) -> str:
     try:
-        with open(f"/proc/{pid}/smaps_rollup") as file:
-            sizes = {line.split(":")[0]: int(line.split()[1]) * 1024 for line in file if line.endswith("kB\n")}
+        with open(path) as file:
+            return file.read()
     except OSError:
-        return 0, 0
-    return sizes.get("Pss", 0), sizes.get("Private_Clean", 0) + sizes.get("Private_Dirty", 0)
+        return ""

@@ -60,74 +60,58 @@ def graft(assignment: Assignment, submission: bytes) -> Graft:
     except ValueError as error:
         submitted = []
         result.flags.append(f"unreadable: {error}")
-    places = _match(assignment, submitted, result.flags)
-    extra = defaultdict(list)
-    behind = ""
+    released = {grade_id(c): c for c in assignment.release.cells}
+    places = _match(assignment, released, submitted, result.flags)
+    extra, behind, elsewhere = defaultdict(list), "", set()
+    left = MAX_EXTRA_CELLS
     for number, cell in enumerate(submitted):
         if number in places:
             behind = places[number]
         elif cell.source.strip():
-            extra[behind].append(cell)
-    for name in assignment.answer_names | {e.name: [] for e in assignment.exercises if e.manual}:
-        given = [submitted[n].source for n, place in places.items() if place == name]
-        filled = [s for s in given if s.strip() and not _same(s, _stub(assignment, name))]
-        if len(given) > 1:
-            result.flags.append(f"{name}: {len(given)} answer cells; the last one that is not empty counts")
-        result.answers[name] = filled[-1] if filled else None
-    elsewhere = {name for cells in extra.values() for cell in cells for name in _names(cell.source)}
-    for name, given in result.answers.items():
-        names = set(assignment.answer_names.get(name, ()))
-        if given is None and not (names and names <= elsewhere):
-            result.missing.add(name)
-    budget = [MAX_EXTRA_CELLS]
-    _append_extra(result, extra[""], budget)
-    for cell, released in zip(assignment.source.cells, assignment.release.cells):
+            elsewhere.update(_names(cell.source))
+            left -= 1
+            if left >= 0:
+                make = new_code_cell if cell.kind == "code" else new_markdown_cell
+                extra[behind].append(make(cell.source, id=f"extra-{number}", metadata={"autograder": {"extra": True}}))
+    if left < 0:
+        result.flags.append(f"more than {MAX_EXTRA_CELLS} extra cells; the others were left out")
+    result.cells += extra[""]
+    for cell in map(nbformat.from_dict, assignment.source.cells):
         name = grade_id(cell)
-        copy = nbformat.from_dict(cell)
-        if name in result.answers:
-            copy.source = released.source if result.answers[name] is None else result.answers[name]
-        result.cells.append(copy)
-        _append_extra(result, extra[name], budget)
+        if role(cell) in ("answer", "manual"):
+            given = [submitted[n].source for n, place in places.items() if place == name]
+            filled = [s for s in given if s.strip() and not _same(s, released[name].source)]
+            if len(given) > 1:
+                result.flags.append(f"{name}: {len(given)} answer cells; the last one that is not empty counts")
+            names = set(assignment.answer_names.get(name, ()))
+            if not filled and not (names and names <= elsewhere):
+                result.missing.add(name)
+            result.answers[name] = filled[-1] if filled else None
+            cell.source = filled[-1] if filled else released[name].source
+        result.cells += [cell, *extra[name]]
     return result
 
 
-def _append_extra(result, cells, budget):
-    for cell in cells:
-        if budget[0] == 0:
-            result.flags.append(f"more than {MAX_EXTRA_CELLS} extra cells; the others were left out")
-        budget[0] -= 1
-        if budget[0] >= 0:
-            make = new_code_cell if cell.kind == "code" else new_markdown_cell
-            result.cells.append(make(cell.source, id=f"extra-{len(result.cells)}", metadata={"autograder": {"extra": True}}))
-
-
-def _match(assignment, submitted, flags) -> dict[int, str]:
+def _match(assignment, released, submitted, flags) -> dict[int, str]:
     """Which submitted cell stands for which of the instructor's: by grade_id, then cell id, then content."""
-    places, changed, known = {}, [], {grade_id(c): c for c in assignment.release.cells}
-    editable = set(assignment.answer_names) | {e.name for e in assignment.exercises if e.manual}
+    places, changed = {}, []
     for number, cell in enumerate(submitted):
-        place = next((key for key in (cell.grade_id, cell.id) if key in known), None)
-        if place is None:
-            place = next((name for name, c in known.items() if _same(c.source, cell.source)), None)
-        if place is not None:
-            places[number] = place
-            if role(known[place]) in ("test", "setup") and not _same(cell.source, known[place].source):
-                changed.append(place)
-    found = set(places.values())
-    for name in editable - found:                     # the answer cell is gone: a cell that defines its names stands in for it
-        wanted = set(assignment.answer_names.get(name, ()))
+        found = [key for key in (cell.grade_id, cell.id) if key in released] or \
+                [name for name, c in released.items() if _same(c.source, cell.source)]
+        if found:
+            places[number] = found[0]
+            if role(released[found[0]]) in ("test", "setup") and not _same(cell.source, released[found[0]].source):
+                changed.append(found[0])
+    for name in assignment.answer_names.keys() - places.values():       # the answer cell is gone: a cell that defines its names stands in
+        wanted = set(assignment.answer_names[name])
         for number, cell in enumerate(submitted):
             if number not in places and wanted and wanted <= set(_names(cell.source)):
                 places[number] = name
-    gone = [n for n, cell in known.items() if role(cell) in ("answer", "test", "manual") and n not in places.values()]
+    gone = [n for n, cell in released.items() if role(cell) in ("answer", "test", "manual") and n not in places.values()]
     for what, names in (("changed", changed), ("missing", gone if submitted else [])):
         if names:
             flags.append(f"{what} by the student, the instructor's used: {', '.join(dict.fromkeys(names))}")
     return places
-
-
-def _stub(assignment, name) -> str:
-    return next(c.source for c in assignment.release.cells if grade_id(c) == name)
 
 
 def _same(a: str, b: str) -> bool:

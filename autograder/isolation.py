@@ -15,6 +15,7 @@ from pathlib import Path
 
 INSTALL = "bubblewrap is missing: install it (Debian: apt-get install bubblewrap; conda: conda install bubblewrap), or choose --isolation process"
 NOBODY = 65534
+libc = ctypes.CDLL(None, use_errno=True)
 CLONE_NEWNS, CLONE_NEWIPC, CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET = 0x20000, 0x8000000, 0x10000000, 0x20000000, 0x40000000
 MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_BIND, MS_REC = 2, 4, 8, 4096, 16384
 PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_SECCOMP, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS, PR_SET_CHILD_SUBREAPER = 1, 4, 22, 24, 38, 36
@@ -77,7 +78,6 @@ def shown_paths(root: Path) -> set[str]:
 
 def settle_zygote():
     """In the zygote, before anything else: give up root and what could be gained later."""
-    libc = ctypes.CDLL(None, use_errno=True)
     for cover in ("irq", "bus", "sysrq-trigger", "sys"):       # what bubblewrap lays over /proc forbids a new /proc in a child
         libc.umount2(f"/proc/{cover}".encode(), 2)
     if os.getuid() == 0:
@@ -90,7 +90,6 @@ def settle_zygote():
 
 def enter_namespaces():
     """In a child: new namespaces. The caller forks next; that child is their first process and calls `settle_child`."""
-    libc = ctypes.CDLL(None, use_errno=True)
     user, group = os.getuid(), os.getgid()
     _check(libc.unshare(CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWNS | CLONE_NEWNET), "unshare")
     for name, text in (("setgroups", "deny"), ("uid_map", f"{user} {user} 1"), ("gid_map", f"{group} {group} 1")):
@@ -103,7 +102,6 @@ def settle_child(limits: Limits, shown: list[str]):
 
     What is `shown` inside /tmp (a course that lies there) is laid over the new /tmp again.
     """
-    libc = ctypes.CDLL(None, use_errno=True)
     safe = MS_NOSUID | MS_NODEV
     _check(libc.mount(b"proc", b"/proc", b"proc", safe | MS_NOEXEC, None), "mount /proc")
     covered = {path: os.open(path, os.O_PATH) for path in sorted(shown) if path.startswith("/tmp/") and os.path.exists(path)}
@@ -119,7 +117,7 @@ def settle_child(limits: Limits, shown: list[str]):
         libc.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0)
     header, nothing = struct.pack("Ii", 0x20080522, 0), bytes(24)
     _check(libc.capset(header, nothing), "capset")
-    _filter_system_calls(libc)
+    _filter_system_calls()
 
 
 def limit_resources(limits: Limits, seconds: int, processes: bool = True):
@@ -135,12 +133,12 @@ def limit_resources(limits: Limits, seconds: int, processes: bool = True):
 
 def die_with_parent():
     """Have the kernel kill this process when its parent ends."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, 9, 0, 0, 0)
+    libc.prctl(PR_SET_PDEATHSIG, 9, 0, 0, 0)
 
 
 def adopt_orphans():
     """Make this process the parent of its descendants' orphans, so that all of them can be found."""
-    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 # System calls that no exercise needs, and that give memory no limit counts, new namespaces, or a hold on other processes:
@@ -158,7 +156,7 @@ MACHINES = {"x86_64": (0, 0xC000003E, 56), "aarch64": (1, 0xC00000B7, 220)}     
 CLONE3 = 435
 
 
-def _filter_system_calls(libc):
+def _filter_system_calls():
     """Install a seccomp filter: ptrace, mount, namespaces, memfd, shared memory, bpf, keys, io_uring … fail with EPERM.
 
     clone3 fails with ENOSYS, so that libc falls back to clone, whose flags a filter can read.

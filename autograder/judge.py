@@ -4,7 +4,7 @@ Its zygote has the assignment's setup run already and forks once per submission.
 submission, or write a gradebook: that is `grader` and `gradebook`.
 """
 import builtins
-import json
+import itertools
 import os
 import signal
 import socket
@@ -17,13 +17,13 @@ from pathlib import Path
 import nbformat
 
 from . import isolation, mistakes, values
-from .assignment import Assignment, AssignmentError, grade_id, role, solution
-from .channel import Channel, Closed
-from .examine import BadTest, Checkpoint, Verdict, describe_loss, run_test
+from .assignment import Assignment, AssignmentError, grade_id, role, solution, split_test
+from .channel import Channel
+from .examine import Checkpoint, Verdict, compiled, loss, run_test
 from .graft import Graft, graft
-from .sandbox import requests, warm
+from .sandbox import fork_on_request, warm
 from .sanitize import clean_outputs, clean_text
-from .result import ExerciseResult
+from .result import ExerciseResult, about
 
 
 IMAGES = 32 << 20                                     # characters of pictures that an autograded notebook may hold
@@ -50,29 +50,34 @@ class Judge:
                 outputs, error = self.shell.run(cell.source, grade_id(cell))
                 if error:
                     raise AssignmentError(f"{assignment.name}: setup cell {grade_id(cell)} raised {error}; mend it and build again")
+            elif role(cell) == "test":
+                try:
+                    [compiled(part) for part in split_test(cell.source)]
+                except SyntaxError as error:
+                    raise AssignmentError(f"{assignment.name}: {grade_id(cell)}, line {error.lineno}: {error.msg}; mend it and build again") from None
         self.mistakes = mistakes.load(assignment.mistakes)
+        self.secret = frozenset(itertools.chain(*assignment.answer_names.values()))
         self.modules = set(sys.modules)
 
     def grade(self, submission: bytes, run: Channel, controls: list[socket.socket], kill, limits: isolation.Limits) -> dict:
         """Everything a Result needs but the student's name and the time."""
         grafted = graft(self.assignment, submission)
         runs = _run_cells(_steps(grafted), run, kill, limits)
-        verdicts, seconds, names, place = {}, {}, [], 0
+        verdicts, seconds, names, controls = {}, {}, [], iter(controls)
         for cell in self.assignment.source.cells:
             name = grade_id(cell)
             if role(cell) == "answer":
                 names += self.assignment.answer_names[name]
             elif role(cell) == "test":
                 start = time.perf_counter()
-                verdicts[name] = self._test(cell, names, grafted, runs, Checkpoint(controls[place]), limits)
+                verdicts[name] = self._test(cell, names, grafted, runs, Checkpoint(next(controls)), limits)
                 seconds[name] = time.perf_counter() - start
-                place += 1
         exercises = [self._exercise(e, verdicts, grafted) for e in self.assignment.exercises]
         scores = {n: v.score for n, v in verdicts.items()}
         scores |= {e.name: 0.0 if e.name in grafted.missing else None for e in self.assignment.exercises if e.manual}
-        return {"exercises": [vars(e) for e in exercises], "flags": [clean_text(f, 300) for f in grafted.flags],
-                "scores": scores, "notebook": self._autograded(grafted, runs, verdicts, limits), "test_seconds": seconds, "cell_seconds": {n: r.seconds for n, r in runs.items()},
-                "modules": sorted(set(sys.modules) - self.modules)}
+        return {"exercises": [vars(e) for e in exercises], "flags": [clean_text(f, 300) for f in grafted.flags], "scores": scores,
+                "notebook": self._autograded(grafted, runs, verdicts, exercises, limits), "test_seconds": seconds,
+                "cell_seconds": {n: r.seconds for n, r in runs.items()}, "modules": sorted(set(sys.modules) - self.modules)}
 
     def _test(self, cell, names, grafted, runs, checkpoint, limits) -> Verdict:
         exercise = next(e for e in self.assignment.exercises if grade_id(cell) in e.tests)
@@ -81,22 +86,15 @@ class Judge:
             return Verdict(0.0, "missing", message="not answered")
         lost = next((runs[a].lost for a in exercise.answers if runs[a].lost), None)
         if lost and own:
-            status, message = describe_loss(lost)
-            return Verdict(0.0, status, message=f"while the cell ran, {message}")
-        try:
-            lines = {a: (grafted.answers[a] or "").count("\n") + 1 for a in exercise.answers}
-            verdict = run_test(cell, float(cell.metadata.nbgrader.points), exercise, list(dict.fromkeys(names)), checkpoint,
-                               self.shell.user_ns, self._secrets, self.mistakes, own, lines, limits.test_seconds)
-        except BadTest as error:
-            return Verdict(0.0, "error", message=f"the test itself is wrong, tell your instructor: {error}")
+            return loss(lost, "while the cell ran,")
+        known = [m for m in self.mistakes if m.exercise == exercise.name]
+        lines = {a: (grafted.answers[a] or "").count("\n") + 1 for a in exercise.answers}
+        verdict = run_test(cell, names, own, checkpoint, self.shell.user_ns, self.secret, known, lines, limits.test_seconds)
         error = next((runs[a].error for a in exercise.answers if runs[a].error), None)
         if verdict.status == "missing" and error:
-            return Verdict(0.0, "error", message=f"the cell raised {error if hasattr(builtins, error) else 'an exception'}, and {verdict.message.replace('the cell', 'it')}")
+            raised = error if hasattr(builtins, error) else "an exception"
+            return Verdict(0.0, "error", message=f"the cell raised {raised}, and {verdict.message.replace('the cell', 'it')}")
         return verdict
-
-    @property
-    def _secrets(self) -> frozenset[str]:
-        return frozenset(n for names in self.assignment.answer_names.values() for n in names)
 
     def _exercise(self, exercise, verdicts, grafted) -> ExerciseResult:
         if exercise.manual:
@@ -108,7 +106,7 @@ class Judge:
         return ExerciseResult(exercise.name, score, exercise.points, "failed" if 0 < score and worst.status != "passed" else worst.status,
                               worst.mistake, worst.message)
 
-    def _autograded(self, grafted: Graft, runs, verdicts, limits) -> str:
+    def _autograded(self, grafted: Graft, runs, verdicts, exercises, limits) -> str:
         """The notebook for the human marker: the graft with outputs and scores and, behind a manual answer, the instructor's; no hidden tests."""
         sources = {grade_id(c): c.source for c in self.assignment.source.cells if c.cell_type == "markdown"}
         released = {grade_id(c): c for c in self.assignment.release.cells}
@@ -116,7 +114,6 @@ class Judge:
         for cell in grafted.cells:
             if cell.cell_type == "code":
                 name = grade_id(cell)
-                cell = nbformat.from_dict(cell)
                 cell.outputs, cell.execution_count = [], None
                 if verdict := verdicts.get(name):
                     cell.source = released[name].source
@@ -126,23 +123,22 @@ class Judge:
                 elif ran := runs.get(name):
                     cell.outputs = clean_outputs(ran.outputs, limits.output, IMAGES // len(runs))
                     if ran.lost:
-                        cell.outputs.append(nbformat.v4.new_output("stream", name="stdout", text=f"This cell was stopped: {describe_loss(ran.lost)[1]}.\n"))
+                        cell.outputs.append(nbformat.v4.new_output("stream", name="stdout", text=loss(ran.lost, "This cell was stopped:").message + "\n"))
             notebook.cells.append(cell)
             if role(cell) == "manual" and (told := solution(sources.get(grade_id(cell), ""))):
                 text = f"---\n\n#### For the marker: `{grade_id(cell)}`\n\n{told}\n\n---"
                 notebook.cells.append(nbformat.v4.new_markdown_cell(text, id=f"rubric-{grade_id(cell)}"[:64], metadata={"autograder": "rubric"}))
-        notebook.metadata["autograder"] = {"flags": [clean_text(f, 300) for f in grafted.flags]}
+        notebook.metadata["autograder"] = about(self.assignment, exercises, [clean_text(f, 300) for f in grafted.flags])
         return nbformat.writes(notebook)
 
 
-def _steps(grafted: Graft) -> list[tuple]:
-    """What the sandbox is to run, with the place of each test cell's checkpoint."""
-    steps, place = [], 0
+def _steps(grafted: Graft) -> list:
+    """What the sandbox is to run, with the place of each test cell's checkpoint; see `Session.live`."""
+    steps, places = [], itertools.count()
     for cell in grafted.cells:
         kind = role(cell)
         if kind == "test":
-            steps.append((place, None, False))
-            place += 1
+            steps.append(next(places))
         elif cell.cell_type == "code":
             steps.append((grade_id(cell), cell.source, kind != "setup" or "autograder" in cell.metadata))
     return steps
@@ -150,27 +146,26 @@ def _steps(grafted: Graft) -> list[tuple]:
 
 def _run_cells(steps, run: Channel, kill, limits) -> dict[str, CellRun]:
     """Have the sandbox run all cells. Whatever it says or fails to say, every cell has a CellRun afterwards."""
-    runs = {name: CellRun() for name, _, _ in steps if type(name) is str}
+    runs = {step[0]: CellRun() for step in steps if type(step) is tuple}
     waiting = dict.fromkeys(runs)
     run.limit = 16 << 20
     try:
-        run.send("steps", steps, asdict(limits), timeout=limits.cell_seconds)
+        run.send("steps", steps, asdict(limits), deadline=time.monotonic() + limits.cell_seconds)
         for _ in range(2 * len(steps) + 1):
-            kind, *fields = run.receive(timeout=limits.cell_seconds + 5)
-            if kind == "end":
-                return runs
-            name = fields[0] if fields and type(fields[0]) is str and fields[0] in runs else None
-            if name is None or (kind == "ran" and name not in waiting):
-                break
+            match run.receive(time.monotonic() + limits.cell_seconds + 5):
+                case "end",:
+                    return runs
+                case "ran", str(name), outputs, str() | None as error, float(seconds) if name in waiting:
+                    runs[name] = CellRun(outputs, error, seconds=seconds)
+                case "lost", str(name), str(why) if name in runs:
+                    runs[name].lost = why                # it may have been lost after it had run
+                case _:
+                    break
             waiting.pop(name, None)
-            if kind == "ran" and len(fields) == 4 and type(fields[2]) in (str, type(None)) and type(fields[3]) is float:
-                runs[name] = CellRun(fields[1], fields[2], seconds=fields[3])
-            elif kind == "lost" and len(fields) == 2 and type(fields[1]) is str:
-                runs[name].lost = fields[1]              # it may have been lost after it had run
     except TimeoutError:
         for name in waiting:
             runs[name] = CellRun(lost="timeout")
-    except (Closed, values.Malformed):
+    except (ConnectionError, values.Malformed):
         pass
     kill()
     for name in waiting:
@@ -178,34 +173,21 @@ def _run_cells(steps, run: Channel, kill, limits) -> dict[str, CellRun]:
     return runs
 
 
-def main(control_fd: int, settings: str):
-    """Serve until the grader hangs up. `settings`: JSON with the assignment's `name` and its paths."""
-    settings = json.loads(settings)
-    control = socket.socket(fileno=control_fd)
+def main(control: socket.socket, name: str, **paths: str):
+    """Serve until the grader hangs up. `paths`: where the assignment's `source`, `release` and `mistakes` are."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    paths = [Path(settings[part]) for part in ("source", "release", "mistakes")]
     try:
-        judge = Judge(Assignment.load(settings["name"], *paths))
+        judge = Judge(Assignment.load(name, **{part: Path(path) for part, path in paths.items()}))
     except AssignmentError as error:
         control.send(f"refused {error}".encode())
         return
-    control.send(b"ready")
-    children = 0
-    for fds in requests(control):
-        while os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG) if children else None:
-            children -= 1
-        children += 1
-        child = os.fork()
-        if child == 0:
-            _serve_submission(control, fds, judge)
-        socket.send_fds(control, [b"started"], [os.pidfd_open(child)])
-        for fd in fds:
-            os.close(fd)
+    fork_on_request(control, lambda fds: _serve_submission(control, fds, judge))
 
 
 def _serve_submission(control, fds, judge):
-    control.close()
     isolation.die_with_parent()
+    socket.send_fds(control, [b"started"], [os.pidfd_open(os.getpid())])
+    control.close()
     session, talk, run, *controls = fds
     talk = Channel(socket.socket(fileno=talk))
     try:
@@ -218,9 +200,3 @@ def _serve_submission(control, fds, judge):
     except BaseException as error:                   # hostile data found a hole: it costs this submission, and is told
         where = traceback.extract_tb(error.__traceback__)[-1]
         talk.send("result", {"fault": f"{type(error).__name__} in {Path(where.filename).name}, line {where.lineno}"})
-    finally:
-        os._exit(0)
-
-
-if __name__ == "__main__":
-    main(int(sys.argv[1]), sys.argv[2])

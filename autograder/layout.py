@@ -1,4 +1,5 @@
 """Where everything is, under one root: nbgrader's directories mapped onto the course's layout."""
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,6 +34,9 @@ class Layout:
     def autograded(self, name: str, student: str) -> Path:
         return self.root / "autograded" / student / name
 
+    def feedback(self, name: str, student: str) -> Path:
+        return self.root / "feedback" / student / name / f"{name}.html"
+
     @property
     def database(self) -> str:
         return f"sqlite:///{self.root / 'gradebook.db'}"
@@ -52,3 +56,11 @@ class Layout:
         if not self.source(name).exists() or not self.release(name).exists():
             raise AssignmentError(f"{name} is not built; run: autograder build {name}")
         return Assignment.load(name, **self.paths(name))
+
+
+def write_whole(place: Path, text: str):
+    """Write a file so that it is never seen half written, with the folders above it."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    beside = place.with_name(f".{place.name}.new")
+    beside.write_text(text, encoding="utf-8")
+    os.replace(beside, place)

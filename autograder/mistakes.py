@@ -37,21 +37,17 @@ class KnownAnswer:
 _marks: list[tuple] = []
 
 
-def mistake(exercise: str, diagnosis: str):
+def mistake(exercise: str, diagnosis: str | None):
     """Mark a function or class as a wrong answer to `exercise`; `diagnosis` is what a student who made it is told."""
-    return _marker(exercise, diagnosis)
-
-
-def alternative(exercise: str):
-    """Mark a function or class as another right answer to `exercise`."""
-    return _marker(exercise, None)
-
-
-def _marker(exercise, diagnosis):
     def mark(target):
         _marks.append((exercise, target.__name__, diagnosis, target))
         return target
     return mark
+
+
+def alternative(exercise: str):
+    """Mark a function or class as another right answer to `exercise`."""
+    return mistake(exercise, None)
 
 
 def load(path: Path | None) -> list[KnownAnswer]:

@@ -3,11 +3,12 @@
 A Proxy forwards a call, an attribute, an item or an iteration to the sandbox and has nothing else: no truth value, equality,
 order, hash or number. A callback runs here, through an explicit list of methods, with arguments by value.
 """
+import operator
 import time
 from dataclasses import dataclass, field
 
-from . import values
-from .channel import Channel, Closed
+from . import service, values
+from .channel import Channel
 from .crossing import Sender
 
 # What an exception of the student's may arrive as: decided by the names of its own base classes, first match; else RuntimeError.
@@ -44,51 +45,40 @@ class Callback:
 class Conversation:
     """One test cell talking to one checkpoint: requests out, values, errors and callbacks in."""
 
-    def __init__(self, sock, scopes, secret_names, seconds: float, death=None, lines: dict[str, int] = {}):
+    def __init__(self, sock, scopes, secret_names, seconds: float, lines: dict[str, int] = {}):
         self.sender = Sender(scopes, secret_names, self._reference_of)
         self.channel = Channel(sock, self.sender.encode, lambda data: values.unpack(data, self._revive))
-        self.deadline, self.death, self.lines = time.monotonic() + seconds, death, lines
+        self.deadline, self.lines = time.monotonic() + seconds, lines
         self.callbacks, self.methods, self.calls = [], {}, 0
         self.exams = []                                      # those that the test at hand has made
         self.raised, self.raised_line = None, None           # the last exception of the student's, and its line in their cell
 
     def request(self, operation: str, *fields):
-        """Ask the sandbox; returns its value, raises what the student's code raised, StopIteration at an iterator's end."""
+        """Ask the sandbox; returns its value, or raises what the student's code raised."""
         try:
-            self.channel.send(operation, *fields, timeout=self._left())
+            self.channel.send(operation, *fields, deadline=self.deadline)
             while True:
-                kind, *answer = self.channel.receive(timeout=self._left())
-                if kind == "callback" and len(answer) == 4:
-                    self._call_back(*answer)
-                elif kind == "value" and len(answer) == 1:
-                    return answer[0]
-                elif kind == "stop" and operation == "next":
-                    raise StopIteration
-                elif kind == "raise" and len(answer) == 3:
-                    names, cell, line = answer
-                    known = type(cell) is str and type(line) is int and 0 < line <= self.lines.get(cell, 0)
-                    self.raised, self.raised_line = student_error(names), line if known else None
-                    raise self.raised
-                else:
-                    raise Forged(f"an answer of an unknown kind to {operation}")
+                match self.channel.receive(self.deadline):
+                    case "value", value:
+                        return value
+                    case "callback", target, method, args, kwargs:
+                        self._call_back(target, method, args, kwargs)
+                    case "raise", names, cell, line:
+                        known = type(cell) is str and type(line) is int and 0 < line <= self.lines.get(cell, 0)
+                        self.raised, self.raised_line = student_error(names), line if known else None
+                        raise self.raised
+                    case _:
+                        raise Forged(f"an answer of an unknown kind to {operation}")
         except TimeoutError:
             raise TimedOut from None
-        except Closed:
-            raise Crashed(self.death() if self.death else "") from None
+        except ConnectionError:
+            raise Crashed from None
         except values.Malformed as error:
             raise Forged(f"a malformed answer: {error}") from None
 
-    def call(self, target, args, kwargs):
-        return self.request("call", target, args, kwargs)
-
-    def observe(self, probe, args, kwargs, seed):
-        return self.request("observe", probe, args, kwargs, seed)
-
-    def _left(self):
-        left = self.deadline - time.monotonic()
-        if left <= 0:
-            raise TimeoutError
-        return left
+    def observe(self, function, args, kwargs={}, seed: int | None = None):
+        """Call a function next to the student's objects, or one of these; with a seed, every generator there is seeded first."""
+        return self.request("call", function, args, kwargs, seed)
 
     def _reference_of(self, value):
         if isinstance(value, Proxy):
@@ -125,9 +115,10 @@ class Conversation:
                 raise RuntimeError("too many calls")
             result = target(*args, **kwargs) if method == "__call__" else getattr(target, method)(*args, **kwargs)
         except Exception as error:
-            self.channel.send("raise", [base.__name__ for base in type(error).__mro__], timeout=self._left())
+            reply = "raise", next(base for base in type(error).__mro__ if base.__module__ == "builtins")
         else:
-            self.channel.send("value", result, timeout=self._left())
+            reply = "value", result
+        self.channel.send(*reply, deadline=self.deadline)
 
 
 def student_error(names) -> Exception:
@@ -150,33 +141,33 @@ class Proxy:
         object.__setattr__(self, "_conversation", conversation)
         object.__setattr__(self, "_handle", handle)
 
-    def _ask(self, operation, *fields):
-        return object.__getattribute__(self, "_conversation").request(operation, self, *fields)
+    def _ask(self, function, *args):
+        return object.__getattribute__(self, "_conversation").observe(function, (self, *args))
 
     def __call__(self, *args, **kwargs):
-        return object.__getattribute__(self, "_conversation").call(self, args, kwargs)
+        return object.__getattribute__(self, "_conversation").observe(self, args, kwargs)
 
     def __getattr__(self, name):
         if name.startswith("__"):                    # numpy and torch ask for __array__ and its like, and would trust the answer
             raise AttributeError(name)
-        return self._ask("get", name)
+        return self._ask(getattr, name)
 
     def __setattr__(self, name, value):
-        self._ask("set", name, value)
+        self._ask(setattr, name, value)
 
     def __getitem__(self, key):
-        return self._ask("item", key)
+        return self._ask(operator.getitem, key)
 
     def __iter__(self):
-        iterator = self._ask("iter")
-        if type(iterator) is not Proxy:
-            raise Forged("an iterator that is none")
-        while True:
-            try:
-                value = iterator._ask("next")
-            except StopIteration:
+        iterator = self._ask(iter)
+        while type(iterator) is Proxy:
+            found = iterator._ask(service.advance)
+            if type(found) is not list:
+                break
+            if not found:
                 return
-            yield value
+            yield found[0]
+        raise Forged("an iterator that is none")
 
     def __repr__(self):
         return "<an object of the student's>"

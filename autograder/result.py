@@ -43,6 +43,13 @@ class Result:
                 "flags": list(self.flags), "exercises": [asdict(e) for e in self.exercises]}
 
 
+def about(assignment, exercises, flags) -> dict:
+    """What an autograded notebook's metadata tells of the verdict, for the feedback: outcomes, and the cells that hold each one's points."""
+    cells = {e.name: e.tests for e in assignment.exercises}
+    return {"flags": list(flags), "exercises": [{"name": e.name, "status": e.status, "message": e.message, "cells": list(cells[e.name])}
+                                                for e in exercises]}
+
+
 def report(assignment: str, results: list[Result]) -> dict:
     """The JSON of a grading run."""
     return {"schema": SCHEMA, "assignment": assignment, "submissions": [r.json() for r in sorted(results, key=lambda r: r.student)]}

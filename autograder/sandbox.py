@@ -4,7 +4,6 @@ Started by `grader.Zygote`; each request on its control socket carries the socke
 """
 import gc
 import importlib
-import json
 import os
 import signal
 import socket
@@ -12,38 +11,39 @@ import sys
 
 from . import isolation
 from .channel import Channel
-from .session import Session, Step
+from .session import Session
 from .shell import Shell
 
 
-def main(control_fd: int, settings: str):
-    """Serve until the grader hangs up. `settings`: JSON with `isolated`, `modules` and `shown`."""
-    settings = json.loads(settings)
-    control = socket.socket(fileno=control_fd)
-    if settings["isolated"]:
+def main(control: socket.socket, isolated: bool, modules: list[str], shown: list[str]):
+    """Serve until the grader hangs up. `modules` are imported at once, `shown` are the paths that the sandbox can see."""
+    if isolated:
         isolation.settle_zygote()
-    shell = warm([*settings["modules"], "matplotlib.pyplot", "matplotlib_inline.backend_inline"])      # students plot
+    shell = warm([*modules, "matplotlib.pyplot", "matplotlib_inline.backend_inline"])      # students plot
+    fork_on_request(control, lambda fds: _start_session(control, fds, shell, isolated, shown))
+
+
+def fork_on_request(control: socket.socket, work):
+    """What a zygote does until the grader hangs up: for each request fork a child that runs `work(fds)`; import what it names in between."""
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)    # nobody waits for the children
     control.send(b"ready")
-    for fds in requests(control):
-        child = os.fork()
-        if child == 0:
-            _start_session(control, fds, shell, settings)
-        os.waitpid(child, 0)
-        for fd in fds:
-            os.close(fd)
-
-
-def requests(control: socket.socket):
-    """The descriptors that come with each request for a fork, until the grader hangs up; imports what it names in between."""
     while True:
         message, fds, *_ = socket.recv_fds(control, 1 << 16, 250)
         if not message:
             return
-        if fds:
-            yield fds
-        else:
+        if not fds:
             import_all(message.decode().split())
             control.send(b"imported")
+        elif os.fork() == 0:
+            try:
+                signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+                work(fds)
+            except BaseException as error:
+                control.send(f"{type(error).__name__}: {error}".encode()[:4096])
+            finally:
+                os._exit(0)
+        for fd in fds:
+            os.close(fd)
 
 
 def import_all(modules: list[str]):
@@ -64,26 +64,16 @@ def warm(modules: list[str]) -> Shell:
     return Shell.instance()
 
 
-def _start_session(control, fds, shell, settings):
-    """In a fork of the zygote: close the sandbox around its own child, tell the grader that child's process, and end."""
-    try:
-        if settings["isolated"]:
-            isolation.enter_namespaces()
-        child = os.fork()
-        if child:
-            socket.send_fds(control, [b"started"], [os.pidfd_open(child)])
-            os._exit(0)
-        _session(control, fds, shell, **settings)
-    except BaseException as error:
-        control.send(f"{type(error).__name__}: {error}".encode()[:4096])
-    finally:
-        os._exit(1)
-
-
-def _session(control, fds, shell, isolated, shown, **_):
+def _start_session(control, fds, shell, isolated, shown):
+    """In a fork of the zygote: close the sandbox around its own child, tell the grader that child's process, and end; the child goes on."""
+    if isolated:
+        isolation.enter_namespaces()
+    if child := os.fork():
+        socket.send_fds(control, [b"started"], [os.pidfd_open(child)])
+        return
+    control.close()
     run, *controls = [socket.socket(fileno=fd) for fd in fds]
     channel = Channel(run)
-    control.close()
     _, steps, limits = channel.receive()
     limits = isolation.Limits(**limits)
     Shell.output_limit = limits.output
@@ -97,18 +87,10 @@ def _session(control, fds, shell, isolated, shown, **_):
         os.dup2(quiet, fd)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     if base := os.fork():
-        _bury_until(base)
+        while os.wait()[0] != base:                  # the first process of the namespaces buries every orphan until then
+            pass
+        return
     seconds = int(2 * (limits.cell_seconds + limits.test_seconds)) + 1
     isolation.limit_resources(limits, seconds, processes=isolated)
-    Session(shell, channel, controls, limits, isolated).live([Step(*step) for step in steps])
+    Session(shell, channel, controls, limits, isolated).live(steps)
 
-
-def _bury_until(base: int):
-    """What the first process of the namespaces does: wait for every orphan, until the base checkpoint ends."""
-    while os.wait()[0] != base:
-        pass
-    os._exit(0)
-
-
-if __name__ == "__main__":
-    main(int(sys.argv[1]), sys.argv[2])

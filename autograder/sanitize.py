@@ -24,29 +24,27 @@ def clean_outputs(outputs, limit: int, images: int) -> list:
     """What a cell gave, as valid notebook outputs of about `limit` characters of text and of images at most; the unknown is dropped."""
     kept = []
     for output in outputs if type(outputs) is list else []:
-        if type(output) is not dict or limit <= 0:
-            continue
-        kind = clean_text(output.get("output_type"), 20)
-        if kind == "stream" and clean_text(output.get("name"), 20) in ("stdout", "stderr"):
-            made = new_output("stream", name=output["name"], text=clean_text(output.get("text"), limit))
-            limit -= len(made.text)
-        elif kind in ("display_data", "execute_result") and type(output.get("data")) is dict:
-            data = {"text/plain": clean_text(output["data"].get("text/plain"), limit)}
-            limit -= len(data["text/plain"]) + 1
-            for mime in IMAGES:
-                image = output["data"].get(mime)
-                if type(image) is str and len(image) <= images and _is_image(image, IMAGES[mime]):
-                    data[mime], images = image, images - len(image)
-            made = new_output(kind, data=data)
-        elif kind == "error":
-            lines = output.get("traceback")
-            text = clean_text("".join(line for line in lines if type(line) is str) if type(lines) is list else "", min(limit, 16 << 10))
-            made = new_output("error", ename=clean_text(output.get("ename"), 200), evalue=clean_text(output.get("evalue"), 2000),
-                              traceback=text.split("\n"))
-            limit -= len(text) + 1
-        else:
-            continue
-        kept.append(made)
+        if limit <= 0:
+            break
+        match output:
+            case {"output_type": "stream", "name": "stdout" | "stderr" as name}:
+                text = clean_text(output.get("text"), limit)
+                kept.append(new_output("stream", name=name, text=text))
+            case {"output_type": "display_data" | "execute_result" as kind, "data": dict(given)}:
+                text = clean_text(given.get("text/plain"), limit)
+                data = {"text/plain": text}
+                for mime in IMAGES:
+                    image = given.get(mime)
+                    if type(image) is str and len(image) <= images and _is_image(image, IMAGES[mime]):
+                        data[mime], images = image, images - len(image)
+                kept.append(new_output(kind, data=data))
+            case {"output_type": "error", "traceback": list(lines)}:
+                text = clean_text("".join(line for line in lines if type(line) is str), min(limit, 16 << 10))
+                kept.append(new_output("error", ename=clean_text(output.get("ename"), 200), evalue=clean_text(output.get("evalue"), 2000),
+                                       traceback=text.split("\n")))
+            case _:
+                continue
+        limit -= len(text) + 1
     return kept
 
 

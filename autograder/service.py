@@ -1,17 +1,17 @@
 """Answers one test cell's requests inside the sandbox, next to the student's objects.
 
-Does not know what is right: it calls, looks up and runs probes, and sends back what came of it.
+Does not know what is right: it calls what it is told to call, and sends back what came of it.
 """
+import itertools
+import pickle
 import random
 import sys
+import traceback
 
 from . import values
-from .channel import Channel, Closed
-from .crossing import decode
+from .channel import Channel
+from .crossing import PROBE, decode
 from .shell import is_cell
-
-_raise_from = {name: kind for name, kind in vars(__import__("builtins")).items()
-               if isinstance(kind, type) and issubclass(kind, Exception)}
 
 
 class Stub:
@@ -20,8 +20,7 @@ class Stub:
     def __init__(self, service, number, methods):
         self._service, self._number = service, number
         for method in methods:
-            if method != "__call__":
-                setattr(self, method, lambda *args, _m=method, **kwargs: service.call_back(self, _m, args, kwargs))
+            setattr(self, method, lambda *args, _m=method, **kwargs: service.call_back(self, _m, args, kwargs))
 
     def __call__(self, *args, **kwargs):
         return self._service.call_back(self, "__call__", args, kwargs)
@@ -31,46 +30,26 @@ class Service:
     """The requests a judge may make; objects that are no plain data stay here, known by number."""
 
     def __init__(self, channel: Channel, namespace: dict):
-        self.channel, self.namespace, self.objects, self.stubs = channel, namespace, [], {}
+        self.channel, self.namespace, self.objects, self.stubs, self.probes = channel, namespace, [], {}, {}
         channel.encode = lambda message: values.pack(message, self._opaque)
         channel.decode = lambda data: decode(data, self._resolve)
 
     def names(self, wanted):
         return {name: self.namespace[name] for name in wanted if name in self.namespace}
 
-    def call(self, target, args, kwargs):
-        return target(*args, **kwargs)
-
-    def observe(self, probe, args, kwargs, number):
-        seed(number)
-        if torch := sys.modules.get("torch"):
-            torch.set_default_dtype(torch.float32)   # whatever a cell set: results depend on it
-        return self.call(probe, args, kwargs)
-
-    def get(self, target, name):
-        return getattr(target, name)
-
-    def set(self, target, name, value):
-        setattr(target, name, value)
-
-    def item(self, target, key):
-        return target[key]
-
-    def iter(self, target):
-        return iter(target)
-
-    def next(self, target):
-        return next(target)
-
-    def seed(self, number):
-        seed(number)
+    def call(self, function, args, kwargs, number):
+        if number is not None:
+            seed(number)
+            if torch := sys.modules.get("torch"):
+                torch.set_default_dtype(torch.float32)       # whatever a cell set: results depend on it
+        return function(*args, **kwargs)
 
     def call_back(self, stub, method, args, kwargs):
         self.channel.send("callback", stub, method, args, kwargs)
         kind, answer = self.channel.receive()
         if kind == "value":
             return answer
-        raise next((_raise_from[name] for name in answer if name in _raise_from), RuntimeError)("raised by the test's callback")
+        raise answer("raised by the test's callback")
 
     def _opaque(self, value):
         if isinstance(value, Stub):
@@ -81,10 +60,11 @@ class Service:
     def _resolve(self, tag, number, methods=()):
         if tag == values.HANDLE:
             return self.objects[number]
+        if tag == PROBE:
+            if number not in self.probes:
+                self.probes[number] = pickle.loads(number)
+            return self.probes[number]
         return self.stubs.setdefault(number, Stub(self, number, methods))
-
-
-OPERATIONS = {name: getattr(Service, name) for name in ("names", "call", "observe", "get", "set", "item", "iter", "next", "seed")}
 
 
 def serve(channel: Channel, namespace: dict):
@@ -93,15 +73,13 @@ def serve(channel: Channel, namespace: dict):
     while True:
         try:
             operation, *fields = channel.receive()
-        except Closed:
+        except ConnectionError:
             return
         except Exception:                            # what the test sent cannot be rebuilt here
             channel.send("raise", ["TypeError"], None, None)
             continue
         try:
-            reply = "value", OPERATIONS[operation](service, *fields)
-        except StopIteration if operation == "next" else ():
-            reply = "stop",
+            reply = "value", getattr(service, operation)(*fields)
         except BaseException as error:
             reply = "raise", [base.__name__ for base in type(error).__mro__], *_place_of(error)
         try:
@@ -119,12 +97,16 @@ class Whole:
 
 def _place_of(error) -> tuple[str | None, int | None]:
     """The cell and the line in it that an exception passed through last."""
-    place, trace = (None, None), error.__traceback__
-    while trace:
-        if is_cell(trace.tb_frame.f_code.co_filename):
-            place = trace.tb_frame.f_code.co_filename[1:-1], trace.tb_lineno
-        trace = trace.tb_next
+    place = None, None
+    for frame, line in traceback.walk_tb(error.__traceback__):
+        if is_cell(frame.f_code.co_filename):
+            place = frame.f_code.co_filename[1:-1], line
     return place
+
+
+def advance(iterator) -> list:
+    """The next value of an iterator, if it has one."""
+    return list(itertools.islice(iterator, 1))
 
 
 def seed(number: int):
@@ -133,4 +115,6 @@ def seed(number: int):
     if numpy := sys.modules.get("numpy"):
         numpy.random.seed(number % 2**32)
     if torch := sys.modules.get("torch"):
-        torch.manual_seed(number)
+        torch.default_generator.manual_seed(number)  # torch.manual_seed would look for accelerators, in every fork anew
+        if torch.cuda.is_initialized():
+            torch.cuda.manual_seed_all(number)

@@ -12,14 +12,9 @@ import signal
 import socket
 import sys
 import time
-from collections import namedtuple
-
 from . import isolation, values
 from .channel import Channel
 from .service import serve
-
-# One cell to run, in a fork of its own if a student wrote it; or, with an int for its name, the place of that checkpoint.
-Step = namedtuple("Step", "name source guarded")
 
 
 class Session:
@@ -35,34 +30,39 @@ class Session:
         self._join(os.getppid()), self._join(os.getpid())
         self.set_threads = getattr(sys.modules.get("torch"), "set_num_threads", None)
 
-    def live(self, steps: list[Step]):
-        """Run all steps, then serve tests until killed."""
+    def live(self, steps: list[tuple]):
+        """Run all steps, then serve tests until killed.
+
+        A step is (name, source, whether a student wrote it) of a cell, or the place of a checkpoint.
+        """
         for step in steps:
-            if type(step.name) is int:
-                self.held.append(self.controls[step.name])
-            elif not step.guarded:
-                self._execute(step)
-            elif self._in_fork(step):
-                self._execute(step)
+            if type(step) is int:
+                self.held.append(self.controls[step])
+                continue
+            name, source, guarded = step
+            if not guarded:
+                self._execute(name, source)
+            elif self._in_fork(name):
+                self._execute(name, source)
                 self._stop_strays()
                 os.write(self.done, b"x")
                 os.close(self.done)
         self.run.send("end")
         self._serve_tests()
 
-    def _execute(self, step):
+    def _execute(self, name, source):
         start = time.perf_counter()
-        outputs, error = self.shell.run(step.source, step.name)
+        outputs, error = self.shell.run(source, name)
         seconds = time.perf_counter() - start
         try:
-            self.run.send("ran", step.name, outputs, error, seconds)
+            self.run.send("ran", name, outputs, error, seconds)
         except values.NotData:
-            self.run.send("ran", step.name, [], error, seconds)
+            self.run.send("ran", name, [], error, seconds)
 
-    def _in_fork(self, step) -> bool:
-        """True in a fork that is to run `step`; False here, once that fork has ended without finishing it.
+    def _in_fork(self, name) -> bool:
+        """True in a fork that is to run the cell; False here, once that fork has ended without finishing it.
 
-        If the fork does finish, this process stays behind as the checkpoint before `step`, and never returns.
+        If the fork does finish, this process stays behind as the checkpoint before the cell, and never returns.
         """
         finished, done = os.pipe()
         child = self._fork()
@@ -76,10 +76,10 @@ class Session:
         events = wait([finished, ended], self.limits.cell_seconds)
         if finished in events and os.read(finished, 1) == b"x":
             self._serve_tests()
-        why = finish(child) if events else finish(child) and "timeout"
+        why = finish(child)
         self._stop_strays()
         os.close(finished), os.close(ended)
-        self.run.send("lost", step.name, why)
+        self.run.send("lost", name, why if events else "timeout")
         return False
 
     def _serve_tests(self):
@@ -105,11 +105,8 @@ class Session:
         stopped = control in wait([control, ended], None)
         why = finish(child)
         os.close(ended)
-        if not stopped:
-            control.send(why.encode())
-        control.recv(64)                             # the judge's word that it is done with this test
         self._stop_strays()
-        control.send(b"clean")
+        control.send(b"stopped" if stopped else why.encode())
 
     def _fork(self) -> int:
         if self.set_threads:
@@ -136,22 +133,16 @@ class Session:
             time.sleep(0.002)                        # the first process of the namespace buries them
 
 
-def wait(sources, seconds):
+def wait(sources: list, seconds: float | None) -> list:
     """Those of `sources` (descriptors or sockets) that can be read, once one can; none after `seconds`."""
-    poll = select.poll()
-    by_number = {source if type(source) is int else source.fileno(): source for source in sources}
-    for number in by_number:
-        poll.register(number, select.POLLIN)
-    return [by_number[number] for number, _ in poll.poll(None if seconds is None else seconds * 1000)]
+    return select.select(sources, [], [], seconds)[0]
 
 
 def finish(child: int) -> str:
     """End a child process, if it still runs, and say how it ended."""
     try:
         os.kill(child, signal.SIGKILL)
-        status = os.waitpid(child, 0)[1]
+        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     except (ProcessLookupError, ChildProcessError):
         return "crashed"
-    if os.WIFSIGNALED(status):
-        return f"signal {os.WTERMSIG(status)}"
-    return f"exit {os.WEXITSTATUS(status)}"
+    return f"signal {-code}" if code < 0 else f"exit {code}"

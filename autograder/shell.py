@@ -28,21 +28,16 @@ class Stream(io.TextIOBase):
         self.name, self.outputs = name, outputs
 
     def write(self, text: str) -> int:
-        last = self.outputs[-1] if self.outputs else None
-        if last and last.get("name") == self.name:
-            last["parts"].append(text)
-            last["size"] += len(text)
-        else:
-            self.outputs.append({"output_type": "stream", "name": self.name, "parts": [text], "size": len(text)})
-        if self.outputs[-1]["size"] > Shell.output_limit:            # keep a flood from filling memory
-            self.outputs[-1].update(parts=["".join(self.outputs[-1]["parts"])[:Shell.output_limit]], size=Shell.output_limit)
+        last = self.outputs[-1] if self.outputs else {}
+        if last.get("name") != self.name:
+            last = {"output_type": "stream", "name": self.name, "text": ""}
+            self.outputs.append(last)
+        if len(last["text"]) <= Shell.output_limit:          # keep a flood from filling memory
+            last["text"] += text[:Shell.output_limit + 1]
         return len(text)
 
     def writable(self):
         return True
-
-    def isatty(self):
-        return False
 
 
 class _Publisher(DisplayPublisher):
@@ -84,10 +79,7 @@ class Shell(InteractiveShell):
 
     def __init__(self, **kwargs):
         self.outputs = []
-        quiet = Config()
-        quiet.HistoryManager.enabled = False
-        quiet.InteractiveShell.colors = "nocolor"
-        quiet.InteractiveShell.automagic = True
+        quiet = Config(HistoryManager={"enabled": False}, InteractiveShell={"colors": "nocolor"})
         super().__init__(config=quiet, display_pub_class=_Publisher, displayhook_class=_Hook, **kwargs)
         logging.getLogger("traitlets").setLevel(logging.ERROR)
 
@@ -123,9 +115,7 @@ class Shell(InteractiveShell):
             error = broken
         finally:
             sys.stdout, sys.stderr = streams
-        outputs = [{"output_type": "stream", "name": o["name"], "text": "".join(o["parts"])} if "parts" in o else o
-                   for o in self.outputs]
-        return outputs, type(error).__name__ if error is not None else None
+        return list(self.outputs), type(error).__name__ if error is not None else None
 
 
 def is_cell(filename: str) -> bool:

@@ -32,7 +32,7 @@ def read(layout: Layout, assignment: str, student: str) -> Submission:
     wanted = f"{assignment}.ipynb"
     entries = sorted(os.listdir(folder))
     if wanted not in entries:
-        notebooks = [e for e in entries if e.endswith(".ipynb") and _is_file(folder / e)]
+        notebooks = [e for e in entries if e.endswith(".ipynb") and _read_file(folder / e, 0) is not None]
         if len(notebooks) == 1:
             flags.append(f"renamed: {notebooks[0]!a} was taken for {wanted}")
             wanted = notebooks[0]
@@ -47,18 +47,11 @@ def read(layout: Layout, assignment: str, student: str) -> Submission:
 def remove_refused(layout: Layout, assignment: str, student: str):
     """Delete from the autograded folder what nbgrader copied there from a submission and `read` refuses."""
     folder, ours = layout.autograded(assignment, student), layout.source(assignment).parent
-    for place, _, files in os.walk(folder):
-        for path in (Path(place, name) for name in files):
-            expected = path.parent == folder and path.name in (f"{assignment}.ipynb", *EXPECTED)
-            if not (expected and _is_file(layout.submitted(assignment, student) / path.name)) and not (ours / path.relative_to(folder)).exists():
-                path.unlink()
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return stat.S_ISREG(os.lstat(path).st_mode)
-    except OSError:
-        return False
+    for path in [p for p in folder.rglob("*") if not p.is_dir()]:
+        name = str(path.relative_to(folder))
+        handed_in = name in (f"{assignment}.ipynb", *EXPECTED) and _read_file(layout.submitted(assignment, student) / name, 0) is not None
+        if not handed_in and not (ours / name).exists():
+            path.unlink()
 
 
 def _read_file(path: Path, limit: int) -> bytes | None:

@@ -19,7 +19,6 @@ HANDLE, CALLBACK = 8, 9
 MAX_DEPTH = 40
 MAX_ITEMS = 2_000_000
 DTYPES = frozenset("bool int8 int16 int32 int64 uint8 uint16 uint32 uint64 float16 float32 float64 complex64 complex128".split())
-TENSOR_DTYPES = DTYPES | {"bfloat16"}
 INT64 = range(-2**63, 2**63)
 
 
@@ -31,7 +30,11 @@ class Malformed(Exception):
     """The bytes are not what `pack` writes."""
 
 
-def pack(value, opaque=None) -> bytes:
+def _refuse(value):
+    raise NotData(f"a {type(value).__name__} is not plain data")
+
+
+def pack(value, opaque=_refuse) -> bytes:
     """`value` as bytes; raises NotData where a part of it is neither data nor known to `opaque`."""
     try:
         return msgpack.packb(_encode(value, opaque, 0), use_bin_type=True)
@@ -51,9 +54,9 @@ def _encode(value, opaque, depth):
         return [LIST, [_encode(v, opaque, depth + 1) for v in value]]
     if kind in (dict, collections.OrderedDict, set, frozenset):
         try:
-            keys = [_encode(key, None, depth + 1) for key in value]
+            keys = [_encode(key, _refuse, depth + 1) for key in value]
         except NotData:                              # keyed by objects: an object as a whole
-            return _opaque(value, opaque)
+            return opaque(value)
         if kind in (set, frozenset):
             return [SET, keys]
         return [DICT, [part for key, v in zip(keys, value.values()) for part in (key, _encode(v, opaque, depth + 1))]]
@@ -66,16 +69,10 @@ def _encode(value, opaque, depth):
     torch = sys.modules.get("torch")
     if torch and (kind is torch.Tensor or kind is torch.nn.Parameter) and value.layout is torch.strided:
         name = str(value.dtype).removeprefix("torch.")
-        if name in TENSOR_DTYPES and value.device.type != "meta":
-            plain = value.detach().cpu().contiguous().resolve_conj().resolve_neg()
-            raw = plain.reshape(-1).view(torch.uint8) if plain.numel() else plain.new_empty(0, dtype=torch.uint8)
+        if name in DTYPES | {"bfloat16"} and value.device.type != "meta":
+            plain = value.detach().cpu().resolve_conj().resolve_neg()
+            raw = plain.view(torch.int16) if name == "bfloat16" else plain         # numpy knows no bfloat16
             return [TENSOR, name, list(plain.shape), raw.numpy().tobytes()]
-    return _opaque(value, opaque)
-
-
-def _opaque(value, opaque):
-    if opaque is None:
-        raise NotData(f"a {type(value).__name__} is not plain data")
     return opaque(value)
 
 
@@ -110,9 +107,11 @@ class _Decoder:
             return values if tag == LIST else tuple(values) if tag == TUPLE else _keyed(tag, values)
         if tag == BIG_INT:
             return int(_exact(fields[0], str), 16)
-        if tag in (ARRAY, SCALAR):
-            dtype, *shape, raw = fields
-            return _array(dtype, DTYPES, *shape or [[]], raw, scalar=tag == SCALAR)
+        if tag == ARRAY:
+            return _array(*fields)
+        if tag == SCALAR:
+            dtype, raw = fields
+            return _array(dtype, [], raw)[()]
         if tag == TENSOR:
             return _tensor(*fields)
         if self.revive is None or type(tag) is not int:
@@ -137,8 +136,8 @@ def _exact(value, kind):
     return value
 
 
-def _array(name, allowed, shape, raw, scalar=False):
-    if _exact(name, str) not in allowed:
+def _array(name, shape, raw):
+    if _exact(name, str) not in DTYPES:
         raise Malformed("a dtype that may not cross")
     dtype = np.dtype(name)
     if any(_exact(n, int) < 0 for n in _exact(shape, list)) or len(shape) > 32:
@@ -147,12 +146,11 @@ def _array(name, allowed, shape, raw, scalar=False):
         raise Malformed("a shape that does not fit its data")
     if dtype.name == "bool" and raw.strip(b"\0\1"):
         raw = (np.frombuffer(raw, np.uint8) != 0).tobytes()
-    array = np.frombuffer(raw, dtype).reshape(shape).copy()
-    return array[()] if scalar else array
+    return np.frombuffer(raw, dtype).reshape(shape).copy()
 
 
 def _tensor(name, shape, raw):
     import torch
-    stored = "int16" if _exact(name, str) == "bfloat16" else name
-    tensor = torch.from_numpy(_array(stored, DTYPES, shape, raw))
-    return tensor.view(torch.bfloat16) if name == "bfloat16" else tensor
+    if name == "bfloat16":
+        return torch.from_numpy(_array("int16", shape, raw)).view(torch.bfloat16)
+    return torch.from_numpy(_array(name, shape, raw))

@@ -84,9 +84,3 @@ def test_an_interrupted_run_keeps_what_it_graded_and_leaves_no_process(fresh, ri
     assert not left
     assert main(["grade", NAME, "--root", str(fresh.root)]) == 0
     assert len(list((fresh.root / "autograded").glob("*"))) == 40
-
-
-def test_the_demo_comes_out_as_expected(tmp_path):
-    from .conftest import copy_course
-    copy_course(tmp_path)
-    assert main(["demo", "--root", str(tmp_path)]) == 0

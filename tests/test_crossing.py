@@ -1,13 +1,14 @@
 """What the judge may send into the sandbox: inputs, probes, callbacks; never what could tell the answer."""
 import threading
 import time
+from socket import socketpair as pair
 
 import numpy as np
 import pytest
 import torch
 import torch._dynamo  # what an optimizer imports when it is first made; slow in a thread
 
-from autograder.channel import Channel, pair
+from autograder.channel import Channel
 from autograder.crossing import Refused
 from autograder.proxy import Callback, Conversation, Forged, Opaque, Proxy, TimedOut
 from autograder.service import serve

@@ -27,7 +27,11 @@ def test_another_right_answer_earns_full_marks(grader, assignment, hand_in, righ
 @pytest.mark.parametrize("source", ["None", "float('nan')", "lambda *a: None", "lambda *a: float('nan')", "lambda *a: a[0]", "lambda *a: a",
                                     "lambda *a: 0", "lambda *a: ()", "lambda *a: np.zeros_like(a[0])", "lambda *a: (np.full(a[0].shape, np.nan),) * 2",
                                     "lambda *a: np.ones(a[0].shape, bool)", "lambda *a: (a[0], np.ones(a[0].shape, bool))",
-                                    "lambda *a: np.random.rand(*a[0].shape) > .5", "type('Any', (), {'__eq__': lambda s, o: True})()"])
+                                    "lambda *a: np.random.rand(*a[0].shape) > .5",
+                                    "lambda *a: a[1]", "lambda *a: a[2]", "lambda *a: 1.0", "lambda *a: 1 / 0", "lambda *a: int('x')",
+                                    "lambda *a: copy.deepcopy(a[0])", "lambda *a: (a[0], {})", "lambda *a: (copy.deepcopy(a[0]), {})", "lambda *a: {}",
+                                    "lambda *a: {k: np.ones(w.shape, bool) for k, w in a[0].items()}", "lambda *a: np.random.rand()",
+                                    "lambda *a: {k: np.zeros(w.shape, bool) for k, w in a[0].items()}", "type('Any', (), {'__eq__': lambda s, o: True})()"])
 def test_a_generic_answer_earns_nothing(grader, assignment, hand_in, source):
     answers = {name: f"{name} = {source}" for name in assignment.answer_names}
     result = grader.verdict("generic", hand_in(answers))
@@ -45,7 +49,7 @@ def test_the_reference_is_graded_alike_three_times(grader, hand_in, right, full)
 
 
 def test_every_wrong_answer_to_a_check_gets_its_own_diagnosis_and_every_right_form_passes(layout, grader, hand_in, right):
-    answers = questions.known_answers(layout, NAME)
+    answers = questions.check_answers(layout, NAME)
     assert {a.exercise for a in answers} == {"pruning_families", "what_pruning_keeps", "what_zeros_buy", "accuracy_sparsity_curve", "stored_ratio"}
     for number in range(max(sum(a.exercise == b.exercise for a in answers) for b in answers)):      # one of each check at a time
         given = {}

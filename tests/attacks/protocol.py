@@ -158,7 +158,7 @@ real = service.Service.names
 def names(self, wanted):
     self.objects.extend([self, self.channel, service, eval])
     return {name: eval for name in (*wanted, "exam", "np", "observe", "__builtins__", "_reference")}
-service.OPERATIONS["names"] = service.Service.names = names
+service.Service.names = names
 """)
 
 
@@ -168,8 +168,7 @@ def patched_service(s):
 import autograder.service as service, autograder.checks as checks
 def generous(self, *args):
     return True
-for name in ("call", "observe", "get", "item"):
-    service.OPERATIONS[name] = generous
+service.Service.call = generous
 checks.call_and_keep = lambda function, *args: (True, args)
 """)
 
@@ -245,11 +244,11 @@ def flattering_probe(s):
     s.extra("""
 import autograder.service as service
 real = service.Service.call
-def call(self, target, args, kwargs):
+def call(self, target, args, kwargs, number):
     if "retrain" in getattr(target, "__name__", ""):
         return {"losses": [1.0, 0.5, 0.25], "trace": [], "masks": {"0.weight": torch.zeros(5, 4, dtype=torch.bool)}}
-    return real(self, target, args, kwargs)
-service.Service.call = service.OPERATIONS["call"] = call
+    return real(self, target, args, kwargs, number)
+service.Service.call = call
 """)
 
 

@@ -1,0 +1,71 @@
+"""The pictures of the lessons: each function draws one thing into axes the caller made with `plt.subplots`.
+
+Colours are Okabe and Ito's, told apart with any colour vision; lines differ in marker too. Does not compute: it draws what it is given.
+"""
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import ListedColormap
+from matplotlib.ticker import PercentFormatter
+
+BLUE, ORANGE, GREEN, PURPLE, GREY, LIGHT = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#666666", "#E9E9E9"
+COLOURS, MARKERS = (BLUE, ORANGE, GREEN, PURPLE), "osD^"
+
+
+def use_style() -> None:
+    """Set matplotlib's defaults for this session: readable type, no boxes, light grids."""
+    plt.rcParams.update({
+        "figure.dpi": 110, "figure.constrained_layout.use": True, "font.size": 10, "axes.titlesize": 10.5, "axes.titlelocation": "left",
+        "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.color": LIGHT, "axes.axisbelow": True,
+        "axes.edgecolor": GREY, "legend.frameon": False, "lines.linewidth": 1.8, "lines.markersize": 5,
+        "axes.prop_cycle": plt.cycler(color=COLOURS, marker=MARKERS),
+    })
+
+
+def weight_histogram(w, t: float, ax: Axes, title: str = "") -> None:
+    """How many of the weights `w` (any shape) have which value; those of magnitude below `t` are grey, and their share is written above."""
+    w = np.asarray(w).ravel()
+    _, edges, bars = ax.hist(w, bins=np.linspace(-1, 1, 41) * np.abs(w).max(), color=BLUE)
+    for bar, left, right in zip(bars, edges, edges[1:]):
+        bar.set_facecolor("#B5B5B5" if abs(left + right) / 2 < t else BLUE)
+    for edge in (-t, t):
+        ax.axvline(edge, color=ORANGE, linestyle="--", linewidth=1.4)
+    ax.set(xlabel="weight", title=f"{title}\n{(np.abs(w) < t).mean():.0%} pruned at t = {t:g}".strip())
+    ax.grid(False)
+
+
+def mask_picture(mask, ax: Axes, title: str = "", values=None) -> None:
+    """A boolean matrix (rows, columns), True = kept, as coloured and pale cells; with `values` of that shape, each cell shows its number."""
+    mask = np.asarray(mask, dtype=bool)
+    rows, columns = mask.shape
+    ax.imshow(mask, cmap=ListedColormap([LIGHT, BLUE]), vmin=0, vmax=1)
+    ax.set_xticks(np.arange(columns + 1) - 0.5, [""] * (columns + 1))
+    ax.set_yticks(np.arange(rows + 1) - 0.5, [""] * (rows + 1))
+    ax.grid(color="white", linewidth=2)
+    ax.set_axisbelow(False)
+    ax.tick_params(length=0)
+    ax.spines[:].set_visible(False)
+    ax.set_title(title)
+    for (row, column), kept in np.ndenumerate(mask if values is not None else np.zeros((0, 0))):
+        ax.text(column, row, f"{values[row][column]:g}", ha="center", va="center", color="white" if kept else GREY)
+
+
+def pixel_picture(values, ax: Axes, title: str = "") -> None:
+    """One number for each of the 64 pixels, in the order of `digits()`, as an 8 × 8 picture with its scale beside it."""
+    shown = ax.imshow(np.asarray(values).reshape(8, 8), cmap="cividis")
+    ax.set(xticks=[], yticks=[], title=title)
+    ax.grid(False)
+    ax.figure.colorbar(shown, ax=ax, shrink=0.85)
+
+
+def accuracy_curves(curves: dict, ax: Axes, dense: float | None = None) -> None:
+    """Accuracy against sparsity, both shares in [0, 1]: `curves` maps a label to its points, {sparsity: accuracy}. `dense`: the level to compare with."""
+    if dense is not None:
+        ax.axhline(dense, color=GREY, linewidth=1, linestyle="--", marker="")
+        ax.text(0.005, dense + 0.015, f"dense {dense:.1%}", color=GREY, fontsize=9)
+    for label, points in curves.items():
+        ax.plot(list(points), list(points.values()), label=label)
+    ax.set(xlabel="sparsity (share of the weights that is zero)", ylabel="validation accuracy", ylim=(0, 1.06))
+    ax.xaxis.set_major_formatter(PercentFormatter(1))
+    ax.yaxis.set_major_formatter(PercentFormatter(1))
+    ax.legend(loc="lower left")
