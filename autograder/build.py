@@ -16,7 +16,7 @@ from nbgrader.coursedir import CourseDirectory
 from nbgrader.preprocessors import ClearSolutions, NbGraderPreprocessor
 from traitlets.config import Config
 
-from . import questions
+from . import bank, questions
 from .assignment import BEGIN_HIDDEN, BEGIN_SOLUTION, END_HIDDEN, END_SOLUTION, Assignment, AssignmentError, names_defined
 from .layout import Layout, write_whole
 
@@ -30,8 +30,8 @@ def build(layout: Layout, name: str) -> bool:
     written = next(iter(sorted(layout.solution(name).glob("notebook.*"))), None)
     if written is None:
         raise AssignmentError(f"no solutions/{name}/notebook.py; write one (docs/architecture.md shows the format)")
-    bank = questions.files_used(layout, written.read_text(encoding="utf-8", errors="replace"))
-    recipe = b"".join(p.read_bytes() for p in (written, *bank, *(Path(module) for module in (__file__, questions.__file__))))
+    asked = questions.files_used(layout, written.read_text(encoding="utf-8", errors="replace"))
+    recipe = b"".join(Path(p).read_bytes() for p in (written, *asked, __file__, questions.__file__, bank.__file__))
     stamp, digest = layout.root / "build" / f"{name}.sha256", hashlib.sha256(recipe).hexdigest()
     if stamp.exists() and _digests(digest, layout.source(name), layout.release(name)) == stamp.read_text():
         return False

@@ -2,12 +2,12 @@
 import shutil
 from pathlib import Path
 
-from . import mistakes
 from .assignment import AssignmentError
 from .build import build
 from .feedback import generate
 from .layout import Layout
 from .members import ClassOf, Member
+from .questions import known_answers
 from .result import Result
 from .summary import print_summary
 
@@ -39,11 +39,6 @@ def run_demo(root: Path, isolation: str, console) -> int:
     console.print(f"{said} The class is in {layout.root}: open feedback/<student>/<assignment>/<assignment>.html there in a browser, "
                   "or look at the grades with: cd demo && nbgrader export", highlight=False, markup=False, soft_wrap=True)
     return 1 if wrong else 0
-
-
-def known_answers(layout: Layout, name: str) -> list[mistakes.KnownAnswer]:
-    """Every known answer of an assignment: wrong ones have a diagnosis."""
-    return mistakes.load(layout.mistakes(name)) + mistakes.load(layout.solution(name) / "alternatives.py")
 
 
 def differences(group: list[Member], results: list[Result]) -> list[str]:

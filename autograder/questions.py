@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell
 
+from . import mistakes
 from .assignment import BEGIN_HIDDEN, BEGIN_SOLUTION, END_HIDDEN, END_SOLUTION, AssignmentError, grade_id, role
 from .bank import ANSWER_WORDS, Check, Question, files_naming, load
 from .layout import Layout
@@ -101,6 +102,11 @@ class DataAnswer(KnownAnswer):
 
 
 def known_answers(layout: Layout, name: str) -> list[KnownAnswer]:
+    """All known answers of a built assignment: those of its mistakes.py and alternatives.py, and those to its checks."""
+    return mistakes.load(layout.mistakes(name)) + mistakes.load(layout.solution(name) / "alternatives.py") + check_answers(layout, name)
+
+
+def check_answers(layout: Layout, name: str) -> list[KnownAnswer]:
     """For every check of a built assignment: its wrong answers with their diagnoses, and other forms of the right one."""
     notebook = nbformat.read(layout.source(name), 4)
     wanted = {grade_id(c): c.metadata.question for c in notebook.cells if role(c) == "answer" and "question" in c.metadata}

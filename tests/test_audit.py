@@ -19,10 +19,11 @@ from autograder.assignment import Assignment, grade_id
 from autograder.audit import mutants, record
 from autograder.audit.leaks import leaks
 from autograder.audit.lint import lint
-from autograder.audit.run import audit, known
+from autograder.audit.run import audit
 from autograder.build import build
 from autograder.cli import main
 from autograder.layout import Layout
+from autograder.questions import known_answers
 
 from .conftest import ROOT
 
@@ -222,7 +223,7 @@ def built(clean, tmp_path_factory):
     """The fixture's assignment, built, for slips that reading shows."""
     layout = copy_of(tmp_path_factory.mktemp("built"))
     build(layout, NAME)
-    return layout.load(NAME), known(layout, NAME)
+    return layout.load(NAME), known_answers(layout, NAME)
 
 
 def altered(assignment, cell, old, new) -> Assignment:

@@ -117,7 +117,7 @@ def test_a_check_becomes_statement_answer_and_test(quiz):
 
 
 def test_every_right_form_earns_full_points_everywhere(course, quiz, quizmaster, right, capsys):
-    forms = [k for k in questions.known_answers(course, QUIZ) if k.diagnosis is None]
+    forms = [k for k in questions.check_answers(course, QUIZ) if k.diagnosis is None]
     assert {k.exercise for k in forms} == set(right)
     forms = [(k.exercise, k.cell([k.exercise])) for k in forms] + [
         ("prisms", "prisms = ('B', 'd')"), ("prisms", "prisms = 'db'"), ("prisms", "prisms = frozenset({'d', 'b'})"),
@@ -130,7 +130,7 @@ def test_every_right_form_earns_full_points_everywhere(course, quiz, quizmaster,
 
 
 def test_every_wrong_answer_fails_with_its_own_diagnosis_everywhere(course, quiz, quizmaster, right, capsys):
-    wrong = [k for k in questions.known_answers(course, QUIZ) if k.diagnosis]
+    wrong = [k for k in questions.check_answers(course, QUIZ) if k.diagnosis]
     assert sorted(k.name for k in wrong) == sorted(["cone-volume", "misses_b", "always-right", "misses_d", "picks_e", "a_third", "sum_not_product", "its_faces"])
     for known in wrong:
         cell = known.cell([known.exercise])
@@ -225,7 +225,7 @@ def test_the_marker_sees_rubric_and_model_answer_behind_the_students_text(quiz, 
 
 def class_of(quiz, course, right):
     """Everything right with an essay, every wrong answer, nothing done."""
-    wrong = [k for k in questions.known_answers(course, QUIZ) if k.diagnosis]
+    wrong = [k for k in questions.check_answers(course, QUIZ) if k.diagnosis]
     given = {f"wrong-{k.name}": right | {k.exercise: k.cell([k.exercise])} for k in wrong}
     return {name: hand_in(quiz, answers) for name, answers in (given | {"ada": right | {"interview_Q7": "A long box."}, "bob": {}}).items()}
 

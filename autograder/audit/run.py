@@ -8,25 +8,18 @@ from pathlib import Path
 import nbformat
 import yaml
 
-from .. import mistakes, questions
 from ..assignment import Assignment, AssignmentError
 from ..build import build
 from ..grader import Grader
 from ..isolation import Limits
 from ..layout import Layout
-from ..mistakes import KnownAnswer
+from ..questions import known_answers
 from . import record
 from .leaks import leaks
 from .lint import MISTAKES, is_check, lint
 from .mutants import normal
 from .reference import Stock, measure
 from .trials import Trials, without_visible_asserts
-
-
-def known(layout: Layout, name: str) -> list[KnownAnswer]:
-    """Every answer to an assignment's exercises whose outcome is known: its mistakes and its alternatives."""
-    written = mistakes.load(layout.mistakes(name)) + mistakes.load(layout.solution(name) / "alternatives.py")
-    return written + questions.known_answers(layout, name)
 
 
 def audit(layout: Layout, name: str, trust: str = "everything", started=lambda total: None, graded=lambda: None) -> dict:
@@ -70,7 +63,7 @@ class _Audit:
         self.layout, self.made, self.assignment, self.entry, self.equivalents = layout, made, assignment, entry, equivalents
         self.keys, self.old_keys = keys, old.get("keys", {})
         self.old = {e["name"]: e for e in old["report"]["exercises"]} if old else {}
-        self.known = known(made, assignment.name)
+        self.known = known_answers(made, assignment.name)
         self.trials, self.problems, self.matched = Trials(assignment, self.known), [], set()
         self.cheap = {}                                  # what generic answers earn, by exercise
         self.covers = entry.get("covers") or {}
