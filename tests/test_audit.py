@@ -262,6 +262,17 @@ def test_reading_finds_a_slip_and_nothing_else(built, cell, old, new, wanted):
     assert len(found) == 1 and wanted[0] in found[0]
 
 
+def test_code_to_repair_may_stand_between_statement_and_answer(built):
+    assignment, answers = built
+    wrong = next(a for a in answers if a.name == "the_last_streak")
+    changed = altered(assignment, "text-6", "## 2.", "## 2.")
+    place = next(n for n, c in enumerate(changed.source.cells) if grade_id(c) == "text-6") + 1
+    for notebook in (changed.source, changed.release):
+        shown = nbformat.v4.new_code_cell(wrong.source.rpartition("\n\n")[2], metadata={"nbgrader": {"grade_id": "shown", "locked": True}})
+        notebook.cells.insert(place, shown)
+    assert lint(changed) == [] and leaks(changed, changed.release, answers) == []
+
+
 def test_a_probe_may_look_at_a_students_objects(built):
     probe = "def look(answer):\n    return isinstance(answer([]), int), answer([]) is not None\n\n\n_seen = observe(look, longest_streak)\nassert longest"
     assert lint(altered(built[0], "test_longest_streak", "assert longest", probe)) == []
@@ -271,7 +282,7 @@ def test_a_probe_may_look_at_a_students_objects(built):
     ("setup-2", "words = re.findall(r'[a-z]+', text.lower())\nreturn len(set(words)) / len(words) if words else 0.0".replace("'", '"'), "the reference of type_token_ratio"),
     ("text-1", "The hidden text is: To be, or not to be. A case: commas and full stops.", "a case of test_type_token_ratio"),
     ("text-1", "You gave the last streak. Keep the longest one that you have seen.", "the diagnosis of the_last_streak"),
-    ("setup-2", "streak = streak + 1 if last and day.day == last.day + 1 else 1\nlongest, last = max(longest, streak), day\nfor day in _dates(days):\n"
+    ("text-1", "streak = streak + 1 if last and day.day == last.day + 1 else 1\nlongest, last = max(longest, streak), day\nfor day in _dates(days):\n"
      "longest, streak, last = 0, 0, None\n", "the mistake compares_days_of_the_month"),
 ])
 def test_a_release_that_shows_a_secret_leaks(built, cell, leak, wanted):
@@ -311,7 +322,8 @@ def test_mutants_are_of_the_promised_kinds_and_all_different():
 
 
 def test_a_change_that_compiles_to_the_same_is_no_mutant():
-    assert mutants.mutants("def f():\n    return 1 * 1") != [] and all("1 * 1" not in m.source for m in mutants.mutants("def f():\n    return 1 * 1"))
+    found = [m.source.split("\n")[-1] for m in mutants.mutants("x = a[:]\ny = 2 * 1")]
+    assert found == ["y = 2 / 1", "y = 1", "y = 3 * 1", "y = 2 * 2", "y = 2 * 0"]                 # not y = 2, and y = 1 * 1 no second time
     assert mutants.mutants("x = (") == []
 
 
@@ -326,7 +338,7 @@ def test_the_record_is_trusted_for_what_is_unchanged_and_never_by_full(clean):
     mine = first.exercises["longest_streak"]["mutants"]["total"]
     assert changed.report["ok"] and changed.total == first.total - mine
     assert record.place(layout, NAME).read_bytes() != kept
-    assert Run(layout, "everything").total == 0 and Run(layout, "mutants").total < changed.total
+    assert Run(layout, "everything").total == 0 and Run(layout, "nothing").total == first.total
 
 
 def test_the_command_gives_json_of_schema_1_and_exit_code_0(clean, capsys):

@@ -8,7 +8,7 @@ import re
 
 import nbformat
 
-from ..assignment import BEGIN_HIDDEN, BEGIN_SOLUTION, END_HIDDEN, END_SOLUTION, Assignment, grade_id
+from ..assignment import BEGIN_HIDDEN, BEGIN_SOLUTION, END_HIDDEN, END_SOLUTION, Assignment, grade_id, role
 from ..mistakes import KnownAnswer
 
 LOOSE = str.maketrans("'", '"', "()")                # what ast.unparse may write otherwise
@@ -31,6 +31,8 @@ def leaks(assignment: Assignment, release: nbformat.NotebookNode, known: list[Kn
         shown = _dense(_without_hints(cell.source))
         for what, text in secrets:
             lines = _telling(text)
+            if what.startswith("the mistake") and role(cell) == "setup":
+                continue                                 # code to be repaired is shown, and is a mistake
             if lines and 2 * sum(line in shown for line in lines) > len(lines):
                 found.append(f"the release shows {what} in cell {grade_id(cell)}; take it out of the source, and build again")
         found += [f"the release shows {what} in cell {grade_id(cell)}; take it out of the source, and build again"

@@ -47,12 +47,15 @@ def _statement(assignment, exercise):
 
 
 def statement(assignment: Assignment, exercise: Exercise) -> str:
-    """The prose between the cell before an exercise's answer and that answer."""
+    """The prose between the exercise before and an exercise's answer."""
     text = []
     for cell in assignment.source.cells:
         if grade_id(cell) == exercise.answers[0]:
             break
-        text = [*text, cell.source] if role(cell) == "prose" else []
+        if role(cell) == "prose":
+            text.append(cell.source)
+        elif role(cell) != "setup":
+            text = []
     return "\n\n".join(text)
 
 

@@ -21,6 +21,7 @@ SIBLINGS = dict(PAIRS) | {b: a for a, b in PAIRS}
 AXES = ("axis", "dim")
 DROPPED_VIEWS = ("T", "mT")
 CONVERSIONS = ("item", "tolist", "numpy", "detach", "contiguous", "float", "list", "tuple", "asarray")      # results are compared by value
+SHAPING = ("reshape", "view")
 COMMUTATIVE = ("min", "max", "minimum", "maximum", "isclose", "allclose", "array_equal", "equal", "hypot", "gcd", "add", "mul", "multiply")
 
 
@@ -79,7 +80,8 @@ def _slots(tree):
         for place, node in enumerate(value) if type(value) is list else [(None, value)]:
             if isinstance(node, ast.AST):
                 yield tree, name, place, node
-                if not isinstance(node, (ast.Raise, ast.JoinedStr)):
+                anywhere = isinstance(node, ast.UnaryOp) and isinstance(tree, ast.Call) and _called(tree) in SHAPING       # -2 says what -1 says
+                if not isinstance(node, (ast.Raise, ast.JoinedStr)) and not anywhere:
                     yield from _slots(node)
 
 
@@ -156,7 +158,7 @@ def _calls(node, bound, alone):
         for op in (ast.Add(), ast.Sub()):
             yield ast.Call(node.func, [*node.args[:stop], ast.BinOp(node.args[stop], op, ast.Constant(1)), *node.args[stop + 1:]], [])
         return
-    called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+    called = _called(node)
     if len(node.args) > 1 and called not in COMMUTATIVE and not any(isinstance(a, ast.Starred) for a in node.args):
         yield ast.Call(node.func, [node.args[1], node.args[0], *node.args[2:]], node.keywords)
     for number in range(len(node.keywords)):
@@ -167,6 +169,10 @@ def _calls(node, bound, alone):
         yield node.func.value                        # x.abs() becomes x
     elif len(node.args) == 1 or (node.args and node.keywords):
         yield node.args[0]                           # np.abs(x) becomes x
+
+
+def _called(node) -> str:
+    return node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
 
 
 def _bound(tree) -> set[str]:

@@ -16,8 +16,7 @@ from ..layout import Layout
 
 SCHEMA = 1
 PACKAGE = Path(__file__).resolve().parent.parent
-GRADING = ("assignment", "build", "checks", "compare", "crossing", "examine", "graft", "judge", "mistakes", "proxy", "service", "session",
-           "shell", "values", "audit/generic", "audit/leaks", "audit/lint", "audit/mutants", "audit/run", "audit/trials")
+OUTSIDE = ("cli", "demo", "feedback", "grade", "gradebook", "preprocessors", "report", "sanitize", "submissions")      # decide no audit
 DECIDING = ("checks", "compare", "audit/mutants")    # what decides about a mutant, with the notebook's own text
 
 
@@ -52,7 +51,8 @@ def keys(layout: Layout, assignment: Assignment, entry: dict, equivalents: dict)
     cells = [c.source for c in assignment.source.cells]
     imported = [_python(p) for p in _imported(layout, assignment)]
     setup = [c.source for c in assignment.source.cells if role(c) == "setup"] + imported
-    kit, deciding = ([_python(PACKAGE / f"{m}.py") for m in modules] for modules in (GRADING, DECIDING))
+    kit = [_python(p) for p in sorted(PACKAGE.rglob("*.py")) if p.stem not in OUTSIDE]
+    deciding = [_python(PACKAGE / f"{module}.py") for module in DECIDING]
     files = sorted(p for p in layout.solution(name).iterdir() if p.suffix in (".py", ".yml", ".ipynb"))
     release = layout.release(name)
     return {"audit": _hash(kit, imported, cells, [p.read_text() for p in files], release.read_text() if release.exists() else "", entry),
