@@ -7,6 +7,7 @@ read as anything else. `pack` asks `opaque(value)` for the fields of what is not
 Does not pickle, and does not know what a handle is: that is `proxy`.
 """
 import collections
+import itertools
 import math
 import sys
 
@@ -76,47 +77,41 @@ def _encode(value, opaque, depth):
     return opaque(value)
 
 
-def unpack(data: bytes, revive=None):
+def _unknown(tag, fields):
+    raise Malformed("an unknown tag")
+
+
+def unpack(data: bytes, revive=_unknown):
     """The value that `pack` wrote; raises Malformed on anything else."""
     try:
-        return _Decoder(revive).decode(msgpack.unpackb(data, raw=False, use_list=True, max_map_len=0), 0)
+        return _decode(msgpack.unpackb(data, raw=False, use_list=True, max_map_len=0), revive, itertools.count(), 0)
     except Malformed:
         raise
     except Exception as error:                       # msgpack's own errors are many, and share no class
         raise Malformed(f"{type(error).__name__}: {error}"[:200]) from None
 
 
-class _Decoder:
-    def __init__(self, revive):
-        self.revive, self.items = revive, 0
-
-    def decode(self, node, depth):
-        self.items += 1
-        if depth > MAX_DEPTH + 1 or self.items > MAX_ITEMS:
-            raise Malformed("too deep or too many values")
-        if type(node) is not list:
-            if node is None or type(node) in (bool, int, float, str, bytes):
-                return node
-            raise Malformed(f"a bare {type(node).__name__}")
-        tag, *fields = node
-        if tag in (LIST, TUPLE, SET, DICT) and type(tag) is int:
-            (nodes,) = fields
-            if type(nodes) is not list:
-                raise Malformed("a container without its values")
-            values = [self.decode(n, depth + 1) for n in nodes]
-            return values if tag == LIST else tuple(values) if tag == TUPLE else _keyed(tag, values)
-        if tag == BIG_INT:
-            return int(_exact(fields[0], str), 16)
-        if tag == ARRAY:
-            return _array(*fields)
-        if tag == SCALAR:
-            dtype, raw = fields
-            return _array(dtype, [], raw)[()]
-        if tag == TENSOR:
-            return _tensor(*fields)
-        if self.revive is None or type(tag) is not int:
-            raise Malformed("an unknown tag")
-        return self.revive(tag, fields)
+def _decode(node, revive, items, depth):
+    if depth > MAX_DEPTH + 1 or next(items) >= MAX_ITEMS:
+        raise Malformed("too deep or too many values")
+    if type(node) is not list:
+        if node is None or type(node) in (bool, int, float, str, bytes):
+            return node
+        raise Malformed(f"a bare {type(node).__name__}")
+    tag, *fields = node
+    if _exact(tag, int) in (LIST, TUPLE, SET, DICT):
+        values = [_decode(n, revive, items, depth + 1) for n in _exact(*fields, list)]
+        return values if tag == LIST else tuple(values) if tag == TUPLE else _keyed(tag, values)
+    if tag == BIG_INT:
+        return int(_exact(*fields, str), 16)
+    if tag == ARRAY:
+        return _array(*fields)
+    if tag == SCALAR:
+        dtype, raw = fields
+        return _array(dtype, [], raw)[()]
+    if tag == TENSOR:
+        return _tensor(*fields)
+    return revive(tag, fields)
 
 
 def _keyed(tag, values):
