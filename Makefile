@@ -2,12 +2,12 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 
-.PHONY: demo test bench attacks-stock build lessons lab bubblewrap
+.PHONY: demo test bench attacks-stock build lessons lab bubblewrap chromium
 
 demo: .venv/ready bubblewrap
 	@if command -v bwrap >/dev/null; then $(BIN)/autograder demo; else $(BIN)/autograder demo --isolation process; fi
 
-test: .venv/ready bubblewrap
+test: .venv/ready bubblewrap chromium
 	$(BIN)/python -m pytest
 
 bench: .venv/ready bubblewrap            ## stock nbgrader against the wall, on the same submissions
@@ -26,10 +26,18 @@ lessons: .venv/ready                     ## run the lessons again and store thei
 lab: .venv/ready                         ## JupyterLab with nbgrader's formgrader; must start here to grade behind the wall
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/jupyter lab
 
+# Install a Debian package whose command is missing, where that is allowed; otherwise say how.
+define package
+	@command -v $(1) >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
+	  && apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $(2) >/dev/null; } \
+	  || echo "$(2) is missing: install it (Debian: apt-get install $(2)$(3))"
+endef
+
 bubblewrap:
-	@command -v bwrap >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
-	  && apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq bubblewrap >/dev/null; } \
-	  || echo "bubblewrap is missing: install it (Debian: apt-get install bubblewrap; conda: conda install bubblewrap)"
+	$(call package,bwrap,bubblewrap,; conda: conda install bubblewrap)
+
+chromium:
+	$(call package,chromium,chromium)
 
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv

@@ -55,8 +55,10 @@ def course(tmp_path_factory, right, known, hand_in):
 
 @pytest.fixture(scope="module")
 def browser():
+    program = shutil.which("chromium")
+    assert program, "Chromium is missing: install it (Debian: apt-get install chromium)"
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        chromium = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
         yield chromium.new_context()
         chromium.close()
 
