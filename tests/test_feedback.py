@@ -54,20 +54,22 @@ def course(tmp_path_factory, right, known, hand_in):
 
 
 @pytest.fixture(scope="module")
-def browser():
+def tab():
     program = shutil.which("chromium")
     assert program, "Chromium is missing: install it (Debian: apt-get install chromium)"
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        yield chromium.new_context()
+        yield chromium.new_page()
         chromium.close()
 
 
-def alive(browser, path) -> list[str]:
+def alive(page, path) -> list[str]:
     """Open a page and every fold in it; what ran or was asked for."""
-    seen, page = [], browser.new_page()
-    page.on("dialog", lambda dialog: (seen.append(f"dialog {dialog.message}"), dialog.dismiss()))
-    page.on("request", lambda request: request.url.startswith("data:") or request.url == path.as_uri() or seen.append(f"request {request.url}"))
+    seen, listeners = [], {
+        "dialog": lambda dialog: (seen.append(f"dialog {dialog.message}"), dialog.dismiss()),
+        "request": lambda request: request.url.startswith("data:") or request.url == path.as_uri() or seen.append(f"request {request.url}")}
+    for event, listener in listeners.items():
+        page.on(event, listener)
     page.goto(path.as_uri())
     title = page.title()
     for _ in range(2):
@@ -80,7 +82,8 @@ def alive(browser, path) -> list[str]:
     seen += page.evaluate("[...document.querySelectorAll('a[href]')].map(a => a.href).filter(h => !/^(https?|mailto|file):/.test(h))")
     seen += page.evaluate("[...document.querySelectorAll('*')].flatMap(e => [...e.attributes]).filter(a => /^on/i.test(a.name)).map(a => a.name)")
     seen += page.evaluate("[...document.querySelectorAll('script, iframe, object, embed, form, base, link')].map(e => e.tagName)")
-    page.close()
+    for event, listener in listeners.items():
+        page.remove_listener(event, listener)
     return seen
 
 
@@ -88,13 +91,13 @@ def page_of(layout, student) -> str:
     return layout.feedback(NAME, student).read_text()
 
 
-def test_no_script_of_a_student_runs_in_any_page(course, browser):
+def test_no_script_of_a_student_runs_in_any_page(course, tab):
     pages = sorted((course.root / "feedback").glob(f"*/{NAME}/*.html"))
     assert len(pages) == 3 + len(PAYLOADS) + sum(e.family == "injection" for e in entries().values())
-    assert {str(p): found for p in pages if (found := alive(browser, p))} == {}
+    assert {str(p): found for p in pages if (found := alive(tab, p))} == {}
 
 
-def test_the_policy_alone_stops_every_payload_and_without_it_some_run(course, browser, tmp_path):
+def test_the_policy_alone_stops_every_payload_and_without_it_some_run(course, tab, tmp_path):
     head, _, tail = page_of(course, "ada").partition("</main>")
     policy = head[head.index('<meta http-equiv="Content-Security-Policy"'):].split(">")[0] + ">"
     guarded, bare = tmp_path / "guarded.html", tmp_path / "bare.html"
@@ -102,12 +105,12 @@ def test_the_policy_alone_stops_every_payload_and_without_it_some_run(course, br
     for payload in (p for p in PAYLOADS if "http-equiv" not in p):       # a refresh is no script; the sanitiser drops it
         guarded.write_text(f"{head}{payload}</main>{tail}")
         bare.write_text(guarded.read_text().replace(policy, ""))
-        assert not [w for w in alive(browser, guarded) if w.startswith("dialog") or w == "pwned"], payload
-        ran += any(w.startswith("dialog") or w == "pwned" for w in alive(browser, bare))
+        assert not [w for w in alive(tab, guarded) if w.startswith("dialog") or w == "pwned"], payload
+        ran += any(w.startswith("dialog") or w == "pwned" for w in alive(tab, bare))
     assert ran >= 8
 
 
-def test_a_notebook_that_nobody_cleaned_is_dead_too(browser, tmp_path):
+def test_a_notebook_that_nobody_cleaned_is_dead_too(tab, tmp_path):
     """As stock nbgrader would leave it: HTML, SVG, JavaScript and widgets in outputs, scripts in metadata, raw cells, attachments."""
     data = {"text/html": SCRIPT, "image/svg+xml": SCRIPT, "application/javascript": "alert(1)", "text/latex": LIVE[8], "text/markdown": SCRIPT,
             "application/vnd.jupyter.widget-view+json": {"model_id": SCRIPT}, "image/png": '"><script>alert(1)</script>', "text/plain": SCRIPT}
@@ -122,21 +125,19 @@ def test_a_notebook_that_nobody_cleaned_is_dead_too(browser, tmp_path):
     notebook = nbformat.v4.new_notebook(cells=cells, metadata={"title": SCRIPT, "autograder": told})
     about = dict(notebook=NASTY, assignment=NASTY, student=NASTY, score=1, max_score=2, late_penalty=0)
     (tmp_path / "page.html").write_text(FeedbackPage().from_notebook_node(notebook, {"nbgrader": about})[0])
-    assert alive(browser, tmp_path / "page.html") == []
+    assert alive(tab, tmp_path / "page.html") == []
 
 
-def test_a_page_tells_every_outcome_and_diagnosis(course, browser):
-    page = browser.new_page()
-    page.goto(course.feedback(NAME, "bob").as_uri())
-    rows = [[cell.inner_text() for cell in row.locator("td").all()] for row in page.locator("table.outcomes tbody tr").all()]
+def test_a_page_tells_every_outcome_and_diagnosis(course, tab):
+    tab.goto(course.feedback(NAME, "bob").as_uri())
+    rows = [[cell.inner_text() for cell in row.locator("td").all()] for row in tab.locator("table.outcomes tbody tr").all()]
     assert rows == [["threshold_prune", "0.5 / 3", "marked by your instructor", ""],
                     ["magnitude_mask", "2 / 4", "partly right", "You rounded s·n down. The number of zeros is round(s * n): 3.75 gives 4."],
                     ["masked_train_step", "0 / 5", "crashed", "during a test, its process ended before it was done"]]
-    assert "2.5 of 12 points" in page.inner_text("header")
-    text = page.inner_text("main")
+    assert "2.5 of 12 points" in tab.inner_text("header")
+    text = tab.inner_text("main")
     assert text.count("You rounded s·n down") == 1 and "my own note" in text and "ZeroDivisionError" in text and "Look at rounding again." in text
-    assert page.locator("math").count() >= 1 and "\\text" not in text
-    page.close()
+    assert tab.locator("math").count() >= 1 and "\\text" not in text
 
 
 def test_a_page_holds_no_hidden_test_and_no_reference(course):
