@@ -14,6 +14,7 @@ import numpy as np
 
 # What a number becomes, wherever it stands in a result; None: one drawn at random.
 FILLS = {"NaN": math.nan, "infinity": math.inf, "zeros": 0, "ones": 1, "random values": None}
+TEXTS = {"NaN": "nan", "infinity": "inf", "zeros": "", "ones": "1"}           # what a text becomes, unless drawn at random
 KINDS = ("None", "an empty result", "the input", "all inputs", "results that equal everything", "an object that equals everything", *FILLS)
 
 
@@ -104,7 +105,7 @@ def _filled(value, kind):
     if isinstance(value, (bool, np.bool_, int, float, complex, np.number)):
         return _array(np.asarray(value), kind).item()
     if isinstance(value, str):
-        return "".join(random.choice("abcdefgh ") for _ in range({"zeros": 0, "ones": 1}.get(kind, len(value))))
+        return TEXTS[kind] if kind in TEXTS else "".join(random.choice("abcdefgh ") for _ in value)
     if isinstance(value, np.ndarray):
         return _array(value, kind)
     if hasattr(value, "new_zeros"):                  # a tensor
