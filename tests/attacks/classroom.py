@@ -35,8 +35,8 @@ class Classroom:
 
 def open_course(place: Path) -> Layout:
     """A course of its own in `place`, built from the solutions as they are here."""
-    shutil.copytree(ROOT / "solutions", place / "solutions", ignore=shutil.ignore_patterns("__pycache__"))
-    (place / "course").mkdir()
+    for part in ("solutions", "course"):
+        shutil.copytree(ROOT / part, place / part, ignore=shutil.ignore_patterns("__pycache__"))
     layout = Layout(place)
     build(layout, ASSIGNMENT)
     return layout
