@@ -62,7 +62,7 @@ class Judge:
     def grade(self, submission: bytes, run: Channel, controls: list[socket.socket], kill, limits: isolation.Limits) -> dict:
         """Everything a Result needs but the student's name and the time."""
         grafted = graft(self.assignment, submission)
-        runs = _run_cells(_steps(grafted), run, kill, limits)
+        runs = _run_cells(_steps(grafted, self.assignment.demonstrations), run, kill, limits)
         verdicts, seconds, names, controls = {}, {}, [], iter(controls)
         for cell in self.assignment.source.cells:
             name = grade_id(cell)
@@ -133,15 +133,16 @@ class Judge:
         return nbformat.writes(notebook)
 
 
-def _steps(grafted: Graft) -> list:
-    """What the sandbox is to run, with the place of each test cell's checkpoint; see `Session.live`."""
+def _steps(grafted: Graft, demonstrations: set[str]) -> list:
+    """What the sandbox is to run, with the place of each test cell's checkpoint; see `Session.live`. What calls an answer is guarded like one."""
     steps, places = [], itertools.count()
     for cell in grafted.cells:
         kind = role(cell)
         if kind == "test":
             steps.append(next(places))
         elif cell.cell_type == "code":
-            steps.append((grade_id(cell), cell.source, kind != "setup" or "autograder" in cell.metadata))
+            guarded = kind != "setup" or "autograder" in cell.metadata or grade_id(cell) in demonstrations
+            steps.append((grade_id(cell), cell.source, guarded))
     return steps
 
 
