@@ -134,15 +134,18 @@ class Judge:
 
 
 def _steps(grafted: Graft, demonstrations: set[str]) -> list:
-    """What the sandbox is to run, with the place of each test cell's checkpoint; see `Session.live`. What calls an answer is guarded like one."""
+    """What the sandbox is to run, with the place of each test cell's checkpoint; see `Session.live`.
+
+    Guarded is what a student wrote, and what calls it; an untouched answer cell holds the release's own text.
+    """
     steps, places = [], itertools.count()
     for cell in grafted.cells:
-        kind = role(cell)
-        if kind == "test":
+        name = grade_id(cell)
+        if role(cell) == "test":
             steps.append(next(places))
         elif cell.cell_type == "code":
-            guarded = kind != "setup" or "autograder" in cell.metadata or grade_id(cell) in demonstrations
-            steps.append((grade_id(cell), cell.source, guarded))
+            written = "autograder" in cell.metadata or grafted.answers.get(name) is not None
+            steps.append((name, cell.source, written or name in demonstrations))
     return steps
 
 
