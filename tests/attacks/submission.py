@@ -56,6 +56,8 @@ class Submission:
 
     def __init__(self, answers: dict[str, str]):
         self.notebook = json.loads(release_text())
+        for cell in self.cells:
+            cell["source"] = "".join(cell["source"])
         self.raw: bytes | None = None
         self.files: dict[str, bytes] = {}
         self.links: dict[str, str] = {}
