@@ -5,6 +5,7 @@ escaped by the template but the prose that `sanitize` cleaned, the formulas that
 Does not grade, and writes no gradebook.
 """
 import base64
+import functools
 import hashlib
 import json
 import os
@@ -185,6 +186,7 @@ def _outputs(cell) -> list[dict]:
     return found
 
 
+@functools.lru_cache(1000)                           # statements are the same on every student's page
 def prose(source: str) -> Markup:
     """Markdown as HTML with nothing alive in it, and its formulas as MathML; one that `mathml` does not know stays as TeX."""
     try:
