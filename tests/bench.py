@@ -17,7 +17,7 @@ import jupytext
 import nbformat
 import torch
 
-from autograder.assignment import grade_id, role
+from autograder.assignment import grade_id, names_used, role
 from autograder.build import build
 from autograder.gradebook import Writer
 from autograder.grader import Grader
@@ -40,7 +40,9 @@ def course(place: Path, light: bool) -> Layout:
     if light:
         path = layout.solution(NAME) / "notebook.py"
         notebook = jupytext.read(path)
-        notebook.cells = [c for c in notebook.cells if all(c.metadata.get(kind) in LIGHT for kind in ("answer", "test", "check", "interview"))]
+        kept = [c for c in notebook.cells if all(c.metadata.get(kind) in LIGHT for kind in ("answer", "test", "check", "interview"))]
+        lost = {c.metadata.get("answer") for c in notebook.cells} - set(LIGHT)
+        notebook.cells = [c for c in kept if c.cell_type != "code" or not names_used(c.source) & lost]         # no demonstration of what is left out
         jupytext.write(notebook, path)
         for kind in ("mistakes", "alternatives"):
             (layout.solution(NAME) / f"{kind}.py").unlink()
