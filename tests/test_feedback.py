@@ -128,13 +128,15 @@ def test_a_notebook_that_nobody_cleaned_is_dead_too(tab, tmp_path):
     assert alive(tab, tmp_path / "page.html") == []
 
 
-def test_a_page_tells_every_outcome_and_diagnosis(course, tab):
+def test_a_page_tells_every_outcome_and_diagnosis(course, tab, assignment):
     tab.goto(course.feedback(NAME, "bob").as_uri())
     rows = [[cell.inner_text() for cell in row.locator("td").all()] for row in tab.locator("table.outcomes tbody tr").all()]
-    assert rows == [["threshold_prune", "0.5 / 3", "marked by your instructor", ""],
-                    ["magnitude_mask", "2 / 4", "partly right", "You rounded s·n down. The number of zeros is round(s * n): 3.75 gives 4."],
-                    ["masked_train_step", "0 / 5", "crashed", "during a test, its process ended before it was done"]]
-    assert "2.5 of 12 points" in tab.inner_text("header")
+    assert [row[0] for row in rows] == [e.name for e in assignment.exercises]
+    found = {row[0]: row[1:] for row in rows}
+    assert found["threshold_prune"] == ["0.5 / 3", "marked by your instructor", ""]
+    assert found["magnitude_mask"] == ["2 / 4", "partly right", "You rounded s·n down. The number of zeros is round(s * n): 3.75 gives 4."]
+    assert found["masked_train_step"] == ["0 / 5", "crashed", "during a test, its process ended before it was done"]
+    assert f"2.5 of {assignment.max_score:g} points" in tab.inner_text("header")
     text = tab.inner_text("main")
     assert text.count("You rounded s·n down") == 1 and "my own note" in text and "ZeroDivisionError" in text and "Look at rounding again." in text
     assert tab.locator("math").count() >= 1 and "\\text" not in text
@@ -150,7 +152,7 @@ def test_a_page_holds_no_hidden_test_and_no_reference(course):
     assert folders == {f"{NAME}.html"}
 
 
-def test_a_markers_rubric_stays_with_the_marker(course):
+def test_a_markers_rubric_stays_with_the_marker(course, full, assignment):
     path = course.autograded(NAME, "ada") / f"{NAME}.ipynb"
     kept = path.read_text()
     notebook = nbformat.reads(kept, 4)
@@ -158,7 +160,7 @@ def test_a_markers_rubric_stays_with_the_marker(course):
     path.write_text(nbformat.writes(notebook))
     assert main(["feedback", NAME, "--student", "ada", "--root", str(course.root)]) == 0
     path.write_text(kept)
-    assert "names the criterion" not in page_of(course, "ada") and "12</b> of 12" in page_of(course, "ada")
+    assert "names the criterion" not in page_of(course, "ada") and f"{full:g}</b> of {assignment.max_score:g}" in page_of(course, "ada")
 
 
 def test_nbgraders_own_command_writes_the_same_page(course):
