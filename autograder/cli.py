@@ -11,10 +11,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from .assignment import AssignmentError
 from .build import build
+from .files import write_whole
 from .grade import grade
 from .grader import FAULT, GraderError
 from .isolation import IsolationError
-from .layout import Layout, write_whole
+from .layout import Layout
 from .result import Result, report
 from .summary import print_summary
 
