@@ -44,6 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
     one.add_argument("assignment", metavar="ASSIGNMENT")
     one.add_argument("--student", nargs="+", action="extend", metavar="ID", help="only these")
     one = commands.add_parser("demo", parents=[shared, isolation], help="a simulated class, submitted and graded in demo/")
+    one.add_argument("assignments", nargs="*", metavar="ASSIGNMENT", help="default: all")
     one = commands.add_parser("audit", parents=[shared], help="show whether the tests of assignments tell right answers from wrong ones")
     one.add_argument("assignments", nargs="*", metavar="ASSIGNMENT", help="default: all")
     one.add_argument("--full", action="store_true", help="trust no record of an earlier audit")
@@ -103,7 +104,7 @@ def _feedback(options) -> int:
 
 def _demo(options) -> int:
     from .demo import run_demo
-    return run_demo(options.root, options.isolation, console)
+    return run_demo(options.root, options.assignments, options.isolation, console)
 
 
 def _audit(options) -> int:

@@ -16,8 +16,8 @@ NAME = "01-magnitude-pruning"
 
 
 def copy_course(place: Path) -> Layout:
-    """The course without its working folders, built, in a folder of its own."""
-    for part in ("solutions", "course"):
+    """The course with one assignment, without its working folders, built, in a folder of its own."""
+    for part in (f"solutions/{NAME}", "course"):
         shutil.copytree(ROOT / part, place / part, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "nbgrader_config.py", place)
     layout = Layout(place)
@@ -31,9 +31,9 @@ def layout(tmp_path_factory) -> Layout:
 
 
 @pytest.fixture
-def fresh(tmp_path) -> Layout:
+def fresh(tmp_path, layout) -> Layout:
     """A course of the test's own, to write into."""
-    return copy_course(tmp_path)
+    return Layout(shutil.copytree(layout.root, tmp_path, dirs_exist_ok=True))
 
 
 @pytest.fixture(scope="session")

@@ -55,6 +55,14 @@ def test_a_wrong_expectation_is_told_and_ends_with_exit_code_1(tmp_path):
     assert not [p.name for p in (tmp_path / "demo" / "submitted").iterdir() if p.name in ("loops-forever", "ends-the-process", "drops-asserts-from-the-tests")]
 
 
+def test_an_unknown_assignment_gets_one_line_and_the_last_demo_stays(tmp_path):
+    copy_course(tmp_path)
+    (tmp_path / "demo").mkdir()
+    run = demo(tmp_path, "99-nothing")
+    assert run.returncode == 2 and "no assignment 99-nothing in" in run.stderr and len(run.stderr.strip().split("\n")) == 1
+    assert (tmp_path / "demo").exists()
+
+
 KNOWN = KnownAnswer("prune", "signed", "You ranked by sign.", None, "")
 
 
