@@ -89,7 +89,7 @@ def test_a_check_can_run_in_the_instructors_sandbox(work, capsys, right):
 
 
 @pytest.mark.parametrize("arguments, says", [
-    (["99"], "'99' is no assignment; there are: 01-magnitude-pruning"), (["01", "nothing"], "'nothing' is no exercise; there are: threshold_prune, prune_dense"),
+    (["99"], "'99' is no assignment; there are: 01-magnitude-pruning"), (["01", "nothing"], "'nothing' is no exercise; there are: threshold_prune, magnitude_mask"),
     ([], "nothing in work/ yet; begin with: course check 01-magnitude-pruning")])
 def test_a_slip_gets_one_line_and_exit_code_2(fresh, capsys, arguments, says):
     code, lines, told = check(fresh, capsys, *arguments)

@@ -32,7 +32,7 @@ def demo(root, *arguments):
 
 
 def test_every_student_of_the_demo_comes_out_as_expected_and_gets_feedback(tmp_path):
-    copy_course(tmp_path)
+    copy_course(tmp_path, None)
     run = demo(tmp_path)
     assert run.returncode == 0, run.stderr[-3000:]
     last = run.stderr.strip().split("\n")[-1]
