@@ -83,7 +83,7 @@ exam.compare("ordinary arrays", [
     case("one zero among 1000", (np.arange(1000) - 400.0)),
 ], weight=2)
 exam.compare("edges", [
-    edge("an empty array", np.zeros((0, 4))),
+    edge("an array of no rows and 4 columns", np.zeros((0, 4))),
     edge("nothing but zeros", np.zeros((3, 2))),
     edge("no zero at all", np.full((2, 5), -0.5)),
     edge("tiny weights are no zeros", np.array([1e-12, -1e-30, 0.0, 1e-9, 2.0])),
@@ -193,7 +193,7 @@ exam.score()
 # The parameters say how much must be stored, not how much must be computed: a convolution uses each of its weights at every position of the picture.
 # The unit of work is the *multiply-accumulate* (MAC), one product added to a sum.
 #
-# Write `count_macs(model, x) -> int`: the MACs of the `nn.Conv2d` and `nn.Linear` layers in one call `model(x)`, over the whole batch `x`. Every number
+# Write `count_macs(model, x) -> int` for a torch module and a tensor that it takes: the MACs of the `nn.Conv2d` and `nn.Linear` layers in one call `model(x)`, over the whole batch `x`. Every number
 # that such a layer puts out is a sum of products, so with n for the pictures of the batch
 #
 # $$\text{MACs}_{\text{conv}} = n \cdot C_{out} \cdot \frac{C_{in}}{g} \cdot K_h K_w \cdot H_{out} W_{out}, \qquad
@@ -678,7 +678,7 @@ plt.show()
 #
 # ## 7. Beyond accuracy: macro F1
 #
-# A class of 1 % can be lost whole for 1 % of accuracy, and compression tends to lose the rare first. The macro F1 gives every class the same weight.
+# A class of 1 % can be lost whole for 1 % of accuracy. The macro F1 gives every class the same weight.
 #
 # Write `f1_macro(y_true, y_pred) -> float` for two numpy arrays of n ≥ 1 labels. For each class c that occurs in `y_true` *or* in `y_pred`, with TP pictures of c
 # that were called c, FP others that were called c, and FN of c that were called something else:
@@ -735,7 +735,7 @@ exam.compare("classes of different size", [
     case("int32 labels against int64 predictions", _even.astype(np.int32), _said(_even, 0.4, 3)),
 ], weight=2)
 exam.compare("absent classes", [
-    edge("a class that is never predicted", np.array([0, 0, 1, 1, 2, 2, 2]), np.array([0, 1, 1, 1, 0, 1, 1])),
+    edge("the last of three classes is never predicted", np.array([0, 0, 1, 1, 2, 2, 2]), np.array([0, 1, 1, 1, 0, 1, 1])),
     edge("a class that is predicted, but never true", np.array([0, 0, 1, 1, 1]), np.array([0, 3, 1, 3, 1])),
     edge("one class each way", np.array([4, 4, 6, 6, 6, 4]), np.array([4, 4, 8, 4, 8, 4])),
     edge("everything is called the frequent class", np.array([1] * 95 + [7] * 5), np.full(100, 1)),
@@ -780,9 +780,8 @@ exam.score()
 def pareto_front(points):
     """Rows (cost, accuracy) that no other row dominates, in ascending order."""
     ### BEGIN SOLUTION
-    front = []
+    front, cost, accuracy = [], points[:, 0], points[:, 1]
     for i, (c, a) in enumerate(points):
-        cost, accuracy = points[:, 0], points[:, 1]
         dominates = (cost <= c) & (accuracy >= a) & ((cost < c) | (accuracy > a))
         if not dominates.any():
             front.append(i)
