@@ -83,8 +83,8 @@ def buffers_counted(model, nonzero=False):
     return sum(int((p != 0).sum()) if nonzero else p.numel() for p in [*model.parameters(), *model.buffers()])
 
 
-@mistake("count_parameters", "You summed over the state_dict: it holds buffers as well, and tied weights under each of their names. Sum over "
-         "model.parameters().")
+@mistake("count_parameters", "You summed over the state_dict: it holds buffers as well, and tied weights under each of their names. Sum "
+         "over model.parameters().")
 def state_dict_summed(model, nonzero=False):
     return sum(int((p != 0).sum()) if nonzero else p.numel() for p in model.state_dict().values())
 
@@ -119,13 +119,14 @@ def tensors_counted(model, nonzero=False):
     return sum(int((p != 0).any()) if nonzero else 1 for p in model.parameters())
 
 
-@mistake("count_parameters", "You went through all modules and took all parameters of each: module.parameters() includes those of the modules inside, so "
-         "nested ones were counted again and again.")
+@mistake("count_parameters", "You went through all modules and took all parameters of each: module.parameters() includes those of the "
+         "modules inside, so nested ones were counted again and again.")
 def counted_at_every_level(model, nonzero=False):
     return sum(int((p != 0).sum()) if nonzero else p.numel() for m in model.modules() for p in m.parameters())
 
 
-@mistake("count_parameters", "You counted dense layers and convolutions only. Norms, embeddings and recurrent layers have parameters as well.")
+@mistake("count_parameters", "You counted dense layers and convolutions only. Norms, embeddings and recurrent layers have parameters as "
+         "well.")
 def two_kinds_of_layers(model, nonzero=False):
     layers = [m for m in model.modules() if isinstance(m, (nn.Linear, nn.Conv2d))]
     return sum(int((p != 0).sum()) if nonzero else p.numel() for p in {p for m in layers for p in m.parameters()})
@@ -138,7 +139,8 @@ def weight_and_bias_by_name(model, nonzero=False):
     return sum(int((p != 0).sum()) if nonzero else p.numel() for p in found)
 
 
-@mistake("count_parameters", "You took two different layers for one because they hold equal values (or have equal shapes). One parameter is one object.")
+@mistake("count_parameters", "You took two different layers for one because they hold equal values (or have equal shapes). One parameter "
+         "is one object.")
 def equal_values_counted_once(model, nonzero=False):
     found = {tuple(p.flatten().tolist()): p for p in model.parameters()}
     return sum(int((p != 0).sum()) if nonzero else p.numel() for p in found.values())
@@ -189,8 +191,8 @@ def each_layer_once(model, x):
     return _count(model, x, lambda layer, x, y: (layer, _macs(layer, x, y)), total=lambda found: sum(dict(found).values()))
 
 
-@mistake("count_macs", "Your count is right, but your hooks are still on the model, and fire in every call to come. Keep each handle and call its "
-         "remove(), or work on a copy.")
+@mistake("count_macs", "Your count is right, but your hooks are still on the model, and fire in every call to come. Keep each handle and "
+         "call its remove(), or work on a copy.")
 def hooks_left(model, x):
     counts, modes, state = [], [m.training for m in model.modules()], copy.deepcopy(model.state_dict())
     for layer in model.modules():
@@ -203,7 +205,8 @@ def hooks_left(model, x):
     return sum(counts)
 
 
-@mistake("count_macs", "Your count is right, but you took all hooks off the model, those too that were there before. Remove your own only, or work on a copy.")
+@mistake("count_macs", "Your count is right, but you took all hooks off the model, those too that were there before. Remove your own "
+         "only, or work on a copy.")
 def all_hooks_removed(model, x):
     counts = _count(model, x, _macs)
     for m in model.modules():
@@ -218,16 +221,16 @@ def left_in_eval_mode(model, x):
     return counts
 
 
-@mistake("count_macs", "Your count is right, but you called train() on the whole model at the end: modules that were in eval mode no longer are. Note each "
-         "module's mode, or work on a copy.")
+@mistake("count_macs", "Your count is right, but you called train() on the whole model at the end: modules that were in eval mode no "
+         "longer are. Note each module's mode, or work on a copy.")
 def one_mode_for_all(model, x):
     counts = _count(model, x, _macs)
     model.train(model.training)
     return counts
 
 
-@mistake("count_macs", "Your count is right, but you called the model itself in training mode, so its batch norms took x into their running statistics. Work on a "
-         "copy, or in eval mode.")
+@mistake("count_macs", "Your count is right, but you called the model itself in training mode, so its batch norms took x into their "
+         "running statistics. Work on a copy, or in eval mode.")
 def buffers_changed(model, x):
     counts = _count(model, x, _macs)
     with torch.no_grad():
@@ -243,7 +246,8 @@ def square_kernels(model, x):
 
 @mistake("count_macs", "You squared one side of the output. Pictures need not be square: H_out · W_out.")
 def square_pictures(model, x):
-    return _count(model, x, lambda layer, x, y: len(y) * layer.weight.numel() * y.shape[-1]**2 if isinstance(layer, nn.Conv2d) else _macs(layer, x, y))
+    return _count(model, x, lambda layer, x, y: len(y) * layer.weight.numel() * y.shape[-1]**2 if isinstance(layer, nn.Conv2d)
+                  else _macs(layer, x, y))
 
 
 @mistake("count_macs", "You counted one-dimensional and transposed convolutions too. Only nn.Conv2d and nn.Linear count.")
@@ -266,12 +270,14 @@ def uncalled_counted(model, x):
     return _count(model, x, _macs) + sum(len(x) * m.weight.numel() for m in never)
 
 
-@mistake("count_macs", "You counted the weights. A convolution uses each of them at every position of its output, and every layer for each picture.")
+@mistake("count_macs", "You counted the weights. A convolution uses each of them at every position of its output, and every layer for "
+         "each picture.")
 def weights_counted(model, x):
     return _count(model, x, lambda layer, x, y: layer.weight.numel())
 
 
-@mistake("count_macs", "You counted the outputs. Each of them is a sum of many products: C_in / g · K_h · K_w in a convolution, n_in in a dense layer.")
+@mistake("count_macs", "You counted the outputs. Each of them is a sum of many products: C_in / g · K_h · K_w in a convolution, n_in in a "
+         "dense layer.")
 def outputs_counted(model, x):
     return _count(model, x, lambda layer, x, y: y.numel())
 
@@ -408,26 +414,29 @@ def zero_counts_coded(counts):
     return lengths if len(lengths) != 1 else dict.fromkeys(lengths, 1)
 
 
-@mistake("huffman_lengths", "You rounded −log₂ p up. Those are Shannon's lengths: a prefix code with them exists, but it is not the shortest.")
+@mistake("huffman_lengths", "You rounded −log₂ p up. Those are Shannon's lengths: a prefix code with them exists, but it is not the "
+         "shortest.")
 def shannon_lengths(counts):
     found = _occurring(counts)
     return {symbol: max(1, math.ceil(math.log2(sum(found.values()) / count))) for symbol, count in found.items()}
 
 
-@mistake("huffman_lengths", "You rounded −log₂ p to the nearest whole number. Such lengths may belong to no prefix code, or to one that is too long.")
+@mistake("huffman_lengths", "You rounded −log₂ p to the nearest whole number. Such lengths may belong to no prefix code, or to one that "
+         "is too long.")
 def rounded_information(counts):
     found = _occurring(counts)
     return {symbol: max(1, round(math.log2(sum(found.values()) / count))) for symbol, count in found.items()}
 
 
-@mistake("huffman_lengths", "You gave −log₂ p, the information of each symbol. A word has a whole number of bits; Huffman's joins give them.")
+@mistake("huffman_lengths", "You gave −log₂ p, the information of each symbol. A word has a whole number of bits; Huffman's joins give "
+         "them.")
 def information(counts):
     found = _occurring(counts)
     return {symbol: math.log2(sum(found.values()) / count) if len(found) > 1 else 1 for symbol, count in found.items()}
 
 
-@mistake("huffman_lengths", "You split the sorted symbols into halves of equal weight, from the top. That is Shannon and Fano's code; it can be longer than Huffman's, who "
-         "joins from the bottom.")
+@mistake("huffman_lengths", "You split the sorted symbols into halves of equal weight, from the top. That is Shannon and Fano's code; it "
+         "can be longer than Huffman's, who joins from the bottom.")
 def shannon_fano(counts):
     ranked = sorted(_occurring(counts).items(), key=lambda item: (-item[1], str(item[0])))
     if len(ranked) == 1:
@@ -460,8 +469,8 @@ def most_frequent_joined(counts):
     return lengths
 
 
-@mistake("huffman_lengths", "You sorted once, and then always joined the next symbol to what was joined before. A join may be more frequent than the next two "
-         "symbols together: look for the two smallest after every join.")
+@mistake("huffman_lengths", "You sorted once, and then always joined the next symbol to what was joined before. A join may be more "
+         "frequent than the next two symbols together: look for the two smallest after every join.")
 def sorted_once(counts):
     ranked = [symbol for symbol, _ in sorted(_occurring(counts).items(), key=lambda item: (-item[1], str(item[0])))]
     return {symbol: min(place, max(1, len(ranked) - 1)) for place, symbol in enumerate(ranked, 1)}
@@ -483,7 +492,8 @@ def words_for_lengths(counts):
     return words
 
 
-@mistake("huffman_lengths", "You joined the two smallest, but gave the join the larger of their counts. A join occurs as often as both together: add them.")
+@mistake("huffman_lengths", "You joined the two smallest, but gave the join the larger of their counts. A join occurs as often as both "
+         "together: add them.")
 def joined_by_maximum(counts):
     found = _occurring(counts)
     heap = sorted((count, number, [symbol]) for number, (symbol, count) in enumerate(found.items()))
@@ -523,7 +533,8 @@ def _decode(values, gaps, shape, first=-1):
     return flat.reshape(shape)
 
 
-@mistake("csr_encode", "You stored gaps that do not fit into index_bits. A gap above 2^index_bits must be bridged with fillers: value 0, gap 2^index_bits.")
+@mistake("csr_encode", "You stored gaps that do not fit into index_bits. A gap above 2^index_bits must be bridged with fillers: value 0, "
+         "gap 2^index_bits.")
 class NoFiller:
     def csr_encode(m, index_bits):
         return _encode(m, index_bits, fillers=0)
@@ -541,7 +552,8 @@ class OneFiller:
         return _decode(values, gaps, shape)
 
 
-@mistake("csr_encode", "Your gaps start from position 0, so that a non-zero there would have gap 0, which no code has. Before the first lies position −1.")
+@mistake("csr_encode", "Your gaps start from position 0, so that a non-zero there would have gap 0, which no code has. Before the first "
+         "lies position −1.")
 class FromPositionZero:
     def csr_encode(m, index_bits):
         return _encode(m, index_bits, first=0)
@@ -550,7 +562,8 @@ class FromPositionZero:
         return _decode(values, gaps, shape, first=0)
 
 
-@mistake("csr_encode", "You stored the number of zeros between two entries, one less than the gap. A gap is the difference of the positions: neighbours have gap 1.")
+@mistake("csr_encode", "You stored the number of zeros between two entries, one less than the gap. A gap is the difference of the "
+         "positions: neighbours have gap 1.")
 class ZerosBetween:
     def csr_encode(m, index_bits):
         values, gaps, shape = _encode(m, index_bits)
@@ -578,7 +591,8 @@ class BitsForTheLargestGap:
         return _decode(values, gaps, shape)
 
 
-@mistake("csr_encode", "You put a filler before a gap of exactly 2^index_bits, and the gap left is 0. Such a gap fits: fill while it is larger.")
+@mistake("csr_encode", "You put a filler before a gap of exactly 2^index_bits, and the gap left is 0. Such a gap fits: fill while it is "
+         "larger.")
 class FillerBeforeTheLargestGap:
     def csr_encode(m, index_bits):
         values, gaps, before, flat, largest = [], [], -1, m.ravel(), 2**index_bits
@@ -642,7 +656,8 @@ class Positions:
         return flat.reshape(shape)
 
 
-@mistake("csr_encode", "You put fillers behind the last non-zero. Nothing comes after it that needs one; the shape says where the matrix ends.")
+@mistake("csr_encode", "You put fillers behind the last non-zero. Nothing comes after it that needs one; the shape says where the matrix "
+         "ends.")
 class FillersAtTheEnd:
     def csr_encode(m, index_bits):
         return _encode(m, index_bits, behind=True)
@@ -667,7 +682,8 @@ class GapCountedTwice:
         return _decode(values, gaps, shape)
 
 
-@mistake("csr_encode", "You stored the fillers' gaps, but not their zeros, so that values and gaps differ in length. A filler is a value of 0, too.")
+@mistake("csr_encode", "You stored the fillers' gaps, but not their zeros, so that values and gaps differ in length. A filler is a value "
+         "of 0, too.")
 class FillersWithoutValue:
     def csr_encode(m, index_bits):
         values, gaps, shape = _encode(m, index_bits)
@@ -677,7 +693,8 @@ class FillersWithoutValue:
         return _decode(values, gaps, shape)
 
 
-@mistake("csr_encode", "You let large gaps wrap around, as an unsigned number of index_bits would. The place is lost; bridge them with fillers.")
+@mistake("csr_encode", "You let large gaps wrap around, as an unsigned number of index_bits would. The place is lost; bridge them with "
+         "fillers.")
 class WrappedGaps:
     def csr_encode(m, index_bits):
         values, gaps, shape = _encode(m, index_bits, fillers=0)
@@ -687,7 +704,8 @@ class WrappedGaps:
         return _decode(values, gaps, shape)
 
 
-@mistake("csr_encode", "When you decode, you drop the fillers before you add up the gaps, so that what follows moves forward. A filler's gap counts.")
+@mistake("csr_encode", "When you decode, you drop the fillers before you add up the gaps, so that what follows moves forward. A filler's "
+         "gap counts.")
 class FillersDropped:
     def csr_encode(m, index_bits):
         return _encode(m, index_bits)
@@ -730,7 +748,8 @@ def _f1(hits, true, said):
     return 2 * hits / (true + said)
 
 
-@mistake("f1_macro", "You pooled the hits of all classes. That is the micro F1, which for one label a picture is the accuracy. Average the classes' F1.")
+@mistake("f1_macro", "You pooled the hits of all classes. That is the micro F1, which for one label a picture is the accuracy. Average "
+         "the classes' F1.")
 def micro(y_true, y_pred):
     return np.mean(y_true == y_pred)
 
@@ -799,7 +818,8 @@ def mean_precision(y_true, y_pred):
     return np.mean([_share(h, s) for h, t, s in _classes(y_true, y_pred)])
 
 
-@mistake("f1_macro", "You took the arithmetic mean of precision and recall. F1 is their harmonic mean, 2PR/(P + R), which is near the smaller one.")
+@mistake("f1_macro", "You took the arithmetic mean of precision and recall. F1 is their harmonic mean, 2PR/(P + R), which is near the "
+         "smaller one.")
 def arithmetic_mean(y_true, y_pred):
     return np.mean([(_share(h, s) + _share(h, t)) / 2 for h, t, s in _classes(y_true, y_pred)])
 
@@ -829,15 +849,17 @@ def _front(points, dominates):
     return [i for i, (c, a) in enumerate(points) if not any(dominates(other[0] - c, other[1] - a) for other in points)]
 
 
-@mistake("pareto_front", "You kept dominated versions that tie in one of the two: of two that cost the same, only the more accurate is worth choosing. Equal in one and better in the "
-         "other dominates.")
+@mistake("pareto_front", "You kept dominated versions that tie in one of the two: of two that cost the same, only the more accurate is "
+         "worth choosing. Equal in one and better in the other dominates.")
 def strictly_better_in_both(points):
     return _front(points, lambda c, a: c < 0 and a > 0)
 
 
-@mistake("pareto_front", "You dropped versions because an equal one exists. Equal rows do not dominate each other: without 'better in one of the two', every copy kills the other.")
+@mistake("pareto_front", "You dropped versions because an equal one exists. Equal rows do not dominate each other: without 'better in one "
+         "of the two', every copy kills the other.")
 def equal_versions_dropped(points):
-    return [i for i in range(len(points)) if not any(k != i and points[k][0] <= points[i][0] and points[k][1] >= points[i][1] for k in range(len(points)))]
+    rows = range(len(points))
+    return [i for i in rows if not any(k != i and points[k][0] <= points[i][0] and points[k][1] >= points[i][1] for k in rows)]
 
 
 @mistake("pareto_front", "You kept one of several equal versions. All of them are on the front.")
@@ -861,7 +883,8 @@ def the_worst_front(points):
     return _front(points, lambda c, a: c >= 0 and a <= 0 and (c > 0 or a < 0))
 
 
-@mistake("pareto_front", "You took a version to be dominated if another is better in one of the two. It must be at least as good in the other as well.")
+@mistake("pareto_front", "You took a version to be dominated if another is better in one of the two. It must be at least as good in the "
+         "other as well.")
 def better_in_one_is_enough(points):
     return _front(points, lambda c, a: c < 0 or a > 0)
 
@@ -888,8 +911,8 @@ def rows_for_indices(points):
     return points[_front(points, lambda c, a: c <= 0 and a >= 0 and (c < 0 or a > 0))]
 
 
-@mistake("pareto_front", "You walked along the cost and kept what beats the best accuracy so far, but where costs tie you took them in the order of the rows. Sort ties by accuracy, the "
-         "best first, and keep equal ones.")
+@mistake("pareto_front", "You walked along the cost and kept what beats the best accuracy so far, but where costs tie you took them in "
+         "the order of the rows. Sort ties by accuracy, the best first, and keep equal ones.")
 def sweep_without_ties(points):
     best, front = -np.inf, []
     for i in np.argsort(points[:, 0], kind="stable"):
@@ -899,8 +922,8 @@ def sweep_without_ties(points):
     return sorted(front)
 
 
-@mistake("pareto_front", "You kept the corners of the convex hull. A version in a dent is dominated by no other version, and belongs to the front; a mixture of its neighbours is no "
-         "network.")
+@mistake("pareto_front", "You kept the corners of the convex hull. A version in a dent is dominated by no other version, and belongs to "
+         "the front; a mixture of its neighbours is no network.")
 def convex_hull(points):
     front = _front(points, lambda c, a: c <= 0 and a >= 0 and (c < 0 or a > 0))
 
@@ -911,7 +934,8 @@ def convex_hull(points):
     return [i for i in front if not below(i)]
 
 
-@mistake("pareto_front", "You ranked by accuracy divided by cost and kept the best. A front is no single number: versions that are dear and accurate belong to it as well.")
+@mistake("pareto_front", "You ranked by accuracy divided by cost and kept the best. A front is no single number: versions that are dear "
+         "and accurate belong to it as well.")
 def best_ratio(points):
     if len(points) == 0:
         return []

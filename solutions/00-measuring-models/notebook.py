@@ -9,21 +9,21 @@
 # %% [markdown]
 # # 00 · Measuring models
 #
-# Compression is a trade: a network gets cheaper and, as a rule, a little worse. Who trades without measuring is cheated: by a "90 % smaller" that
-# forgot the indices, by a "10 times faster" that counted zeros, by an accuracy that hides a lost class. Before you compress anything,
-# you build the scales.
+# Compression is a trade: a network gets cheaper and, as a rule, a little worse. Who trades without measuring is cheated: by a "90 %
+# smaller" that forgot the indices, by a "10 times faster" that counted zeros, by an accuracy that hides a lost class. Before you compress
+# anything, you build the scales.
 #
 # - **What does a network cost?** Zeros (1), parameters (2), multiply-accumulates (3), bits in a given format (4).
 # - **How small can it be stored?** By codes that spend few bits on frequent symbols (5), by formats that leave the zeros out (6).
 # - **How good is it still?** Beyond accuracy: the macro F1 (7).
 # - **Which version is worth shipping?** Those on the Pareto front of cost and accuracy (8).
 #
-# The networks are the course's two readers of handwritten digits: `mlp`, three dense layers, and `cnn`, two convolutions and a dense layer. By the end
-# you will have weighed both, plain and compressed, and will know which versions nobody should choose.
+# The networks are the course's two readers of handwritten digits: `mlp`, three dense layers, and `cnn`, two convolutions and a dense
+# layer. By the end you will have weighed both, plain and compressed, and will know which versions nobody should choose.
 #
-# **Conventions.** *Sparsity* is zeros / elements. The *compression ratio* is original bits / compressed bits, and everything needed to decode is
-# counted. A function leaves its arguments as they were. Arrays are numpy, but exercises 2 and 3 take torch modules. Results may be numpy
-# arrays, torch tensors, numbers or lists: values count.
+# **Conventions.** *Sparsity* is zeros / elements. The *compression ratio* is original bits / compressed bits, and everything needed to
+# decode is counted. A function leaves its arguments as they were. Arrays are numpy, but exercises 2 and 3 take torch modules. Results may
+# be numpy arrays, torch tensors, numbers or lists: values count.
 
 # %%
 import copy
@@ -103,21 +103,22 @@ exam.score()
 #
 # and with `nonzero=True` how many of these are not exactly 0.
 #
-# - All parameters count: of every kind of layer, however deeply nested, weights *and* biases, trained and frozen (`requires_grad=False`) alike.
+# - All parameters count: of every kind of layer, however deeply nested, weights *and* biases, trained and frozen (`requires_grad=False`)
+#   alike.
 # - A parameter that is used in several places (tied weights, a layer that occurs twice) is one parameter and counts once.
 # - Buffers, such as the running mean of a batch norm, are no parameters and do not count.
 # - A model without parameters gives 0. `model` is left as it was. No two different parameters share memory.
 #
-# Source: the definition of `nn.Module.parameters` in PyTorch's documentation; Blalock et al. (2020), *What is the State of Neural Network Pruning?*, show
-# how results become incomparable when everyone counts differently.
+# Source: the definition of `nn.Module.parameters` in PyTorch's documentation; Blalock et al. (2020), *What is the State of Neural Network
+# Pruning?*, show how results become incomparable when everyone counts differently.
 #
-# *Worked example.* `nn.Sequential(nn.Linear(3, 2), nn.ReLU(), nn.BatchNorm1d(2))`: 2 · 3 weights and 2 biases, and of the batch norm 2 scales γ and
-# 2 shifts β, in all 12. Its running mean, running variance and counter are buffers. A fresh batch norm has γ = 1 and β = 0, so with `nonzero=True` and
-# no zero in the dense layer it is 10.
+# *Worked example.* `nn.Sequential(nn.Linear(3, 2), nn.ReLU(), nn.BatchNorm1d(2))`: 2 · 3 weights and 2 biases, and of the batch norm 2
+# scales γ and 2 shifts β, in all 12. Its running mean, running variance and counter are buffers. A fresh batch norm has γ = 1 and β = 0,
+# so with `nonzero=True` and no zero in the dense layer it is 10.
 #
 # <details><summary>Hint 1</summary>Which iterator of a module knows all parameters, and lists each of them once?</details>
-# <details><summary>Hint 2</summary><code>model.state_dict()</code> is not it: it holds buffers too, and a tied weight under both of its names.
-# <code>model.parameters()</code> is.</details>
+# <details><summary>Hint 2</summary><code>model.state_dict()</code> is not it: it holds buffers too, and a tied weight under both of its
+# names. <code>model.parameters()</code> is.</details>
 # <details><summary>Hint 3</summary>Sum over <code>model.parameters()</code>: <code>p.numel()</code>, or, if <code>nonzero</code>,
 # <code>p.count_nonzero().item()</code>.</details>
 
@@ -142,7 +143,8 @@ def _count_and_look(count, model, *nonzero):
 
 
 seed(2)
-_conv = nn.Sequential(nn.Conv2d(2, 4, 3, bias=False), nn.BatchNorm2d(4), nn.PReLU(), nn.Sequential(nn.Flatten(), nn.Sequential(nn.Linear(16, 5)))).eval()
+_conv = nn.Sequential(nn.Conv2d(2, 4, 3, bias=False), nn.BatchNorm2d(4), nn.PReLU(),
+                      nn.Sequential(nn.Flatten(), nn.Sequential(nn.Linear(16, 5)))).eval()
 _twice = nn.Sequential(nn.Linear(6, 6), nn.ReLU(), nn.Linear(6, 6))
 _twice.append(_twice[0])
 _tied = nn.Sequential(nn.Embedding(7, 4), nn.LayerNorm(4), nn.Linear(4, 7))
@@ -190,37 +192,41 @@ exam.score()
 # %% [markdown]
 # ## 3. Multiply-accumulates
 #
-# The parameters say how much must be stored, not how much must be computed: a convolution uses each of its weights at every position of the picture.
-# The unit of work is the *multiply-accumulate* (MAC), one product added to a sum.
+# The parameters say how much must be stored, not how much must be computed: a convolution uses each of its weights at every position of
+# the picture. The unit of work is the *multiply-accumulate* (MAC), one product added to a sum.
 #
-# Write `count_macs(model, x) -> int` for a torch module and a tensor that it takes: the MACs of the `nn.Conv2d` and `nn.Linear` layers in one call `model(x)`, over the whole batch `x`. Every number
-# that such a layer puts out is a sum of products, so with n for the pictures of the batch
+# Write `count_macs(model, x) -> int` for a torch module and a tensor that it takes: the MACs of the `nn.Conv2d` and `nn.Linear` layers in
+# one call `model(x)`, over the whole batch `x`. Every number that such a layer puts out is a sum of products, so with n for the pictures
+# of the batch
 #
 # $$\text{MACs}_{\text{conv}} = n \cdot C_{out} \cdot \frac{C_{in}}{g} \cdot K_h K_w \cdot H_{out} W_{out}, \qquad
 # \text{MACs}_{\text{linear}} = \text{rows} \cdot n_{in} \cdot n_{out},$$
 #
-# where g is the number of groups, $H_{out} \times W_{out}$ the size of the *output*, and rows the vectors that the dense layer maps: n, or n · T
-# for an input of shape (n, T, n_in).
+# where g is the number of groups, $H_{out} \times W_{out}$ the size of the *output*, and rows the vectors that the dense layer maps: n,
+# or n · T for an input of shape (n, T, n_in).
 #
 # - Biases, and layers of all other kinds (pooling, batch norm, `Conv1d`, transposed convolutions, …) count nothing.
-# - What counts is what is computed: a layer that is called twice counts twice, one that is never called counts 0, layers may be nested at any depth.
+# - What counts is what is computed: a layer that is called twice counts twice, one that is never called counts 0, layers may be nested at
+#   any depth.
 # - One MAC is one, not two operations. Products with a zero weight count: a dense kernel computes them too.
-# - `model` is left as it was: its hooks (it may have some of its own), the training mode of every module, its parameters and its buffers, the running
-#   statistics of a batch norm in training mode too.
+# - `model` is left as it was: its hooks (it may have some of its own), the training mode of every module, its parameters and its buffers,
+#   the running statistics of a batch norm in training mode too.
 #
 # Source: Howard et al. (2017), *MobileNets*, section 3.1, equation 2 (they call MACs "mult-adds"); g divides the input channels, as in the
 # documentation of `nn.Conv2d`.
 #
-# *Worked example.* `nn.Conv2d(4, 8, 3, stride=2, padding=1, groups=2)` turns a picture of 4 × 6 × 6 into 8 × 3 × 3. Each of its 72 outputs is a sum over
-# 2 channels · 9 = 18 products: 1,296 MACs, for a batch of five 6,480. (By the size of the input it would be 5,184, without the groups 2,592.)
+# *Worked example.* `nn.Conv2d(4, 8, 3, stride=2, padding=1, groups=2)` turns a picture of 4 × 6 × 6 into 8 × 3 × 3. Each of its 72
+# outputs is a sum over 2 channels · 9 = 18 products: 1,296 MACs, for a batch of five 6,480. (By the size of the input it would be 5,184,
+# without the groups 2,592.)
 #
 # <details><summary>Hint 1</summary>Somebody must look at the outputs while the model runs. What does
 # <code>layer.register_forward_hook(f)</code> do?</details>
-# <details><summary>Hint 2</summary>A hook gets <code>(layer, inputs, output)</code>. There are <code>output.numel()</code> outputs, and each takes as
-# many MACs as one row of the weight has elements: <code>layer.weight[0].numel()</code>. True of both kinds of layer.</details>
-# <details><summary>Hint 3</summary>Work on <code>copy.deepcopy(model)</code>, and nothing needs to be put back: register the hook on each of its
-# <code>modules()</code> that is an <code>nn.Conv2d</code> or <code>nn.Linear</code>, call the copy with <code>x</code>, and return the sum of what the
-# hook noted down in a list.</details>
+# <details><summary>Hint 2</summary>A hook gets <code>(layer, inputs, output)</code>. There are <code>output.numel()</code> outputs, and
+# each takes as many MACs as one row of the weight has elements: <code>layer.weight[0].numel()</code>. True of both kinds of
+# layer.</details>
+# <details><summary>Hint 3</summary>Work on <code>copy.deepcopy(model)</code>, and nothing needs to be put back: register the hook on each
+# of its <code>modules()</code> that is an <code>nn.Conv2d</code> or <code>nn.Linear</code>, call the copy with <code>x</code>, and return
+# the sum of what the hook noted down in a list.</details>
 
 # %% answer="count_macs"
 def count_macs(model, x):
@@ -252,7 +258,8 @@ def _count_and_inspect(count, model, x):
     for layer in model.modules():
         layer.register_forward_hook(own)
     counted = count(model, x)
-    hooks = [[len(layer._forward_hooks), len(layer._forward_pre_hooks), sum(h == own for h in layer._forward_hooks.values())] for layer in model.modules()]
+    hooks = [[len(layer._forward_hooks), len(layer._forward_pre_hooks), sum(h == own for h in layer._forward_hooks.values())]
+             for layer in model.modules()]
     everywhere = torch.nn.modules.module._global_forward_hooks, torch.nn.modules.module._global_forward_pre_hooks
     return {"the count": counted, "the model's hooks": hooks, "the modes": [layer.training for layer in model.modules()],
             "parameters and buffers": dict(model.state_dict().items()), "hooks on every module": [len(h) for h in everywhere], "x": x}
@@ -325,13 +332,14 @@ for ax, counts, title in zip(axes, (parameters, macs), ("parameters", "MACs per 
 plt.show()
 
 # %% [markdown]
-# The cnn has 29 % of the mlp's parameters and does 3.7 times its work: small and cheap are two axes. Its first convolution has 4 % of its parameters and
-# 19 % of its work, its dense layer a third of the parameters and 3 % of the work. Whoever wants a smaller file and whoever wants less arithmetic start at different layers.
+# The cnn has 29 % of the mlp's parameters and does 3.7 times its work: small and cheap are two axes. Its first convolution has 4 % of its
+# parameters and 19 % of its work, its dense layer a third of the parameters and 3 % of the work. Whoever wants a smaller file and whoever
+# wants less arithmetic start at different layers.
 #
 # ## 4. Bits
 #
-# A file of float32 numbers takes 32 bits for each. After compression there may be fewer numbers, narrower numbers, and things that were not there before:
-# where the numbers belong, and what the codes mean. All of it is counted.
+# A file of float32 numbers takes 32 bits for each. After compression there may be fewer numbers, narrower numbers, and things that were
+# not there before: where the numbers belong, and what the codes mean. All of it is counted.
 #
 # Write `model_bits(shapes, bits, codebook_bits=0, index_bits=0) -> int`: the bits that the tensors of a model take,
 #
@@ -340,23 +348,24 @@ plt.show()
 # with n for the elements of a tensor, b = `bits` for the bits of each stored number, `index_bits` for the bits that say where it belongs.
 #
 # - `shapes` is a list of tuples, one for each tensor. An empty list takes 0 bits. The shape `()` is one number.
-# - `codebook_bits > 0` means that the b bits are a code, and that *each tensor* has a table of its own with $2^b$ entries of `codebook_bits` each.
-#   `codebook_bits = 0` means that there is no table: the b bits are the number itself.
+# - `codebook_bits > 0` means that the b bits are a code, and that *each tensor* has a table of its own with $2^b$ entries of
+#   `codebook_bits` each. `codebook_bits = 0` means that there is no table: the b bits are the number itself.
 # - `index_bits` are paid for every number; 0 means that all are stored in order.
 # - The arguments are whole numbers, `bits` at least 1. The result is in bits, not bytes.
 #
-# Source: Han et al. (2016), *Deep Compression*, section 3, equation 1: k shared weights cost n log₂ k + k b bits, with k = $2^{bits}$ here and b our
-# `codebook_bits`; section 2 for the index beside each weight.
+# Source: Han et al. (2016), *Deep Compression*, section 3, equation 1: k shared weights cost n log₂ k + k b bits, with k = $2^{bits}$
+# here and b our `codebook_bits`; section 2 for the index beside each weight.
 #
-# *Worked example*, theirs: a 4 × 4 matrix with 4 shared weights takes `model_bits([(4, 4)], 2, codebook_bits=32)` = 16 · 2 + 4 · 32 = 160 bits, and as float32
-# `model_bits([(4, 4)], 32)` = 512. The compression ratio is 3.2. Two such matrices take 320 bits: each has its table.
+# *Worked example*, theirs: a 4 × 4 matrix with 4 shared weights takes `model_bits([(4, 4)], 2, codebook_bits=32)` = 16 · 2 + 4 · 32 = 160
+# bits, and as float32 `model_bits([(4, 4)], 32)` = 512. The compression ratio is 3.2. Two such matrices take 320 bits: each has its
+# table.
 #
 # <details><summary>Hint 1</summary>How many numbers has the shape <code>(16, 8, 3, 3)</code>, and how many has <code>()</code>?
 # <code>math.prod</code> knows both.</details>
 # <details><summary>Hint 2</summary>Two parts do not depend on each other: what each number costs, and what each table costs. How many
 # numbers, how many tables?</details>
-# <details><summary>Hint 3</summary>For each shape add
-# <code>math.prod(shape) * (bits + index_bits) + 2**bits * codebook_bits</code>; without a codebook the second term is 0 by itself.</details>
+# <details><summary>Hint 3</summary>For each shape add <code>math.prod(shape) * (bits + index_bits) + 2**bits * codebook_bits</code>;
+# without a codebook the second term is 0 by itself.</details>
 
 # %% answer="model_bits"
 def model_bits(shapes, bits, codebook_bits=0, index_bits=0):
@@ -396,32 +405,33 @@ exam.score()
 # %% [markdown]
 # ## 5. Huffman codes
 #
-# Codes of one width waste bits when some are frequent and others rare. A *prefix code* gives each symbol a word of its own length, and no word
-# begins another, so that words need no separators. Huffman's are as short as such a code can be:
-# join the two rarest symbols to one, whose count is the sum of theirs; repeat until one is left; a symbol's length is the number of
-# joins that it took part in.
+# Codes of one width waste bits when some are frequent and others rare. A *prefix code* gives each symbol a word of its own length, and no
+# word begins another, so that words need no separators. Huffman's are as short as such a code can be: join the two rarest symbols to one,
+# whose count is the sum of theirs; repeat until one is left; a symbol's length is the number of joins that it took part in.
 #
-# Write `huffman_lengths(counts) -> dict` for a dictionary `{symbol: count}` of whole numbers ≥ 0: the length of each symbol's word in bits, `{symbol: length}`, for
-# a prefix code whose total $\sum_i c_i\, \ell_i$ is as small as possible. With $p_i = c_i / \sum_j c_j$, such lengths satisfy
+# Write `huffman_lengths(counts) -> dict` for a dictionary `{symbol: count}` of whole numbers ≥ 0: the length of each symbol's word in
+# bits, `{symbol: length}`, for a prefix code whose total $\sum_i c_i\, \ell_i$ is as small as possible. With $p_i = c_i / \sum_j c_j$,
+# such lengths satisfy
 #
 # $$\sum_i 2^{-\ell_i} = 1, \qquad H \le L < H + 1, \qquad H = -\sum_i p_i \log_2 p_i, \quad L = \sum_i p_i\, \ell_i .$$
 #
 # - Symbols that never occur (count 0) get no word and are left out. If nothing is left, the result is `{}`.
-# - A single symbol gets length 1, although there is nothing to tell apart: a word of 0 bits could not be counted in a stream. (The one exception to
-#   the sum above: it is ½.)
+# - A single symbol gets length 1, although there is nothing to tell apart: a word of 0 bits could not be counted in a stream. (The one
+#   exception to the sum above: it is ½.)
 # - Where counts tie, several codes are optimal; any of them is right. The order of the dictionary does not matter.
 # - The symbols of one dictionary are all strings or all integers. Lengths are whole numbers; `counts` is not changed.
 #
-# Source: Huffman (1952), *A Method for the Construction of Minimum-Redundancy Codes*; used for codes and indices by Han et al. (2016), section 4. The sum
-# is Kraft's equality, H the entropy of Shannon (1948).
+# Source: Huffman (1952), *A Method for the Construction of Minimum-Redundancy Codes*; used for codes and indices by Han et al. (2016),
+# section 4. The sum is Kraft's equality, H the entropy of Shannon (1948).
 #
-# *Worked example.* `{"a": 5, "b": 2, "c": 1, "d": 1}`: join c and d (count 2), join that with b (4), join that with a (9). So a takes part in 1 join, b in 2,
-# c and d in 3: lengths 1, 2, 3, 3, total 5 + 4 + 3 + 3 = 15 bits instead of 18 at 2 bits each. H = 1.66 ≤ L = 15/9 = 1.67; ½ + ¼ + ⅛ + ⅛ = 1.
+# *Worked example.* `{"a": 5, "b": 2, "c": 1, "d": 1}`: join c and d (count 2), join that with b (4), join that with a (9). So a takes
+# part in 1 join, b in 2, c and d in 3: lengths 1, 2, 3, 3, total 5 + 4 + 3 + 3 = 15 bits instead of 18 at 2 bits each. H = 1.66 ≤ L =
+# 15/9 = 1.67; ½ + ¼ + ⅛ + ⅛ = 1.
 #
-# <details><summary>Hint 1</summary>Which two groups come next? After a join the order may be another one, so a list sorted once will not do.
-# <code>heapq</code> always gives the smallest.</details>
-# <details><summary>Hint 2</summary>Keep in the heap what you join: <code>(count, number, symbols)</code>, with the symbols of the group as a list. The number,
-# different for each, decides ties; otherwise Python compares the lists.</details>
+# <details><summary>Hint 1</summary>Which two groups come next? After a join the order may be another one, so a list sorted once will not
+# do. <code>heapq</code> always gives the smallest.</details>
+# <details><summary>Hint 2</summary>Keep in the heap what you join: <code>(count, number, symbols)</code>, with the symbols of the group
+# as a list. The number, different for each, decides ties; otherwise Python compares the lists.</details>
 # <details><summary>Hint 3</summary>While the heap holds two entries or more: pop two, add 1 to the length of every symbol of both, push
 # <code>(count1 + count2, number2, symbols1 + symbols2)</code>. Deal with a single symbol before.</details>
 
@@ -506,32 +516,37 @@ exam.score()
 # %% [markdown]
 # ## 6. Store the zeros by leaving them out
 #
-# In a sparse matrix only the non-zeros are worth storing, each with its place. A whole place takes many bits; the *gap* since the last stored one takes few,
-# because gaps are short. Gaps that do not fit are bridged by a stored zero, a *filler*.
+# In a sparse matrix only the non-zeros are worth storing, each with its place. A whole place takes many bits; the *gap* since the last
+# stored one takes few, because gaps are short. Gaps that do not fit are bridged by a stored zero, a *filler*.
 #
 # Write `csr_encode(m, index_bits) -> (values, gaps, shape)` and `csr_decode(values, gaps, shape) -> m` for a matrix of floats:
 #
-# - The positions of m run row by row: in a matrix with c columns, row i and column j are position i · c + j. A gap may run over the end of a row.
-# - Walk through the non-zeros in this order. Each is stored with its gap, its position minus the position of the entry stored before it; before the first
-#   lies position −1, so that a non-zero at position 0 has gap 1.
-# - A gap is at most $G = 2^{\text{index\_bits}}$ (stored as gap − 1, the gaps 1 … G fit into `index_bits` bits). While the gap to a non-zero is larger
-#   than G, store a filler first: value 0, gap G. Fillers stand nowhere else: none before a gap of exactly G, none after the last non-zero.
-# - `values` and `gaps` are equally long, numpy arrays or lists; `shape` is `m.shape`. Without a non-zero both are empty. `index_bits` is at least 1.
+# - The positions of m run row by row: in a matrix with c columns, row i and column j are position i · c + j. A gap may run over the end
+#   of a row.
+# - Walk through the non-zeros in this order. Each is stored with its gap, its position minus the position of the entry stored before it;
+#   before the first lies position −1, so that a non-zero at position 0 has gap 1.
+# - A gap is at most $G = 2^{\text{index\_bits}}$ (stored as gap − 1, the gaps 1 … G fit into `index_bits` bits). While the gap to a
+#   non-zero is larger than G, store a filler first: value 0, gap G. Fillers stand nowhere else: none before a gap of exactly G, none
+#   after the last non-zero.
+# - `values` and `gaps` are equally long, numpy arrays or lists; `shape` is `m.shape`. Without a non-zero both are empty. `index_bits` is
+#   at least 1.
 # - `csr_decode` gets numpy arrays (`gaps` of integers) and a tuple, and gives back the matrix, of shape `shape`, with its zeros.
 # - Arguments are not changed.
 #
-# Source: Han et al. (2016), *Deep Compression*, section 2 and figure 2, "relative index" with "filler zero"; their largest gap for 3 bits is 8, too.
+# Source: Han et al. (2016), *Deep Compression*, section 2 and figure 2, "relative index" with "filler zero"; their largest gap for 3 bits
+# is 8, too.
 #
-# *Worked example.* `[[0, 7, 0, 0], [0, 0, 0, 9]]` with `index_bits=2`, so G = 4. The 7 at position 1 has gap 1 − (−1) = 2. The 9 at position 7 would have gap
-# 6 > 4: a filler with gap 4 is put at position 5, and 2 are left. `values` = [7, 0, 9], `gaps` = [2, 4, 2], `shape` = (2, 4). With `index_bits=3` no filler is
-# needed: [7, 9] and [2, 6].
+# *Worked example.* `[[0, 7, 0, 0], [0, 0, 0, 9]]` with `index_bits=2`, so G = 4. The 7 at position 1 has gap 1 − (−1) = 2. The 9 at
+# position 7 would have gap 6 > 4: a filler with gap 4 is put at position 5, and 2 are left. `values` = [7, 0, 9], `gaps` = [2, 4, 2],
+# `shape` = (2, 4). With `index_bits=3` no filler is needed: [7, 9] and [2, 6].
 #
-# <details><summary>Hint 1</summary><code>np.flatnonzero(m)</code> lists the positions of the non-zeros, row by row. And backwards: which function makes
-# positions of gaps?</details>
+# <details><summary>Hint 1</summary><code>np.flatnonzero(m)</code> lists the positions of the non-zeros, row by row. And backwards: which
+# function makes positions of gaps?</details>
 # <details><summary>Hint 2</summary>Encode: remember the position <code>before</code>, starting at −1. For each non-zero take
-# <code>gap = position - before</code>; <em>while</em> it is larger than G, append a filler and subtract G. Then append value and gap.</details>
-# <details><summary>Hint 3</summary>Decode: <code>np.cumsum(gaps) - 1</code> are the positions of all entries, the fillers' too. Write the values there
-# into <code>np.zeros(math.prod(shape))</code> and give it the shape.</details>
+# <code>gap = position - before</code>; <em>while</em> it is larger than G, append a filler and subtract G. Then append value and
+# gap.</details>
+# <details><summary>Hint 3</summary>Decode: <code>np.cumsum(gaps) - 1</code> are the positions of all entries, the fillers' too. Write the
+# values there into <code>np.zeros(math.prod(shape))</code> and give it the shape.</details>
 
 # %% answer="csr_encode"
 def csr_encode(m, index_bits):
@@ -617,8 +632,8 @@ exam.score()
 # %% [markdown]
 # ### See it: what a zero saves, by format
 #
-# With exercises 1, 4, 5 and 6 done, run this cell: it prunes the mlp's 6,464 weights (all layers in one ranking, the smallest magnitudes to zero) and stores what is left in six
-# formats. On the right each weight is one of 14 values and a zero, a code of 4 bits. No marks.
+# With exercises 1, 4, 5 and 6 done, run this cell: it prunes the mlp's 6,464 weights (all layers in one ranking, the smallest magnitudes
+# to zero) and stores what is left in six formats. On the right each weight is one of 14 values and a zero, a code of 4 bits. No marks.
 
 # %%
 def pruned_weights(network, share, levels=0):
@@ -672,33 +687,37 @@ for ax, curves, title in zip(axes, formats, ("float32 weights", "4-bit codes")):
 plt.show()
 
 # %% [markdown]
-# A dense format gains nothing from zeros: its line is flat. With a place of 32 bits beside each float, pruning *loses* until half of the weights are gone; with 5-bit gaps it
-# pays from 14 % on. At the far end gaps grow long: at 98 % there are 139 fillers for 129 weights, and the 32-bit place is the smaller one again. On the right the values are short, so that a gap of 4 bits
-# weighs as much as its value, and pays beyond half only. Huffman codes follow what is there: in the full matrix, where every gap is 1, a gap takes 1 bit.
+# A dense format gains nothing from zeros: its line is flat. With a place of 32 bits beside each float, pruning *loses* until half of the
+# weights are gone; with 5-bit gaps it pays from 14 % on. At the far end gaps grow long: at 98 % there are 139 fillers for 129 weights,
+# and the 32-bit place is the smaller one again. On the right the values are short, so that a gap of 4 bits weighs as much as its value,
+# and pays beyond half only. Huffman codes follow what is there: in the full matrix, where every gap is 1, a gap takes 1 bit.
 #
 # ## 7. Beyond accuracy: macro F1
 #
 # A class of 1 % can be lost whole for 1 % of accuracy. The macro F1 gives every class the same weight.
 #
-# Write `f1_macro(y_true, y_pred) -> float` for two numpy arrays of n ≥ 1 labels. For each class c that occurs in `y_true` *or* in `y_pred`, with TP pictures of c
-# that were called c, FP others that were called c, and FN of c that were called something else:
+# Write `f1_macro(y_true, y_pred) -> float` for two numpy arrays of n ≥ 1 labels. For each class c that occurs in `y_true` *or* in
+# `y_pred`, with TP pictures of c that were called c, FP others that were called c, and FN of c that were called something else:
 #
-# $$P_c = \frac{TP}{TP + FP}, \qquad R_c = \frac{TP}{TP + FN}, \qquad F_{1,c} = \frac{2 P_c R_c}{P_c + R_c}, \qquad \text{macro } F_1 = \frac{1}{|C|}\sum_{c \in C} F_{1,c} .$$
+# $$P_c = \frac{TP}{TP + FP}, \qquad R_c = \frac{TP}{TP + FN}, \qquad F_{1,c} = \frac{2 P_c R_c}{P_c + R_c}, \qquad
+# \text{macro } F_1 = \frac{1}{|C|}\sum_{c \in C} F_{1,c} .$$
 #
-# - $0/0$ is 0: a class that is never predicted has precision 0, one that only occurs in `y_pred` has recall 0, and either has $F_1 = 0$ and *counts* in the mean.
-# - The classes are the union of the labels in both arrays, whatever other labels there might be: labels are whole numbers ≥ 0, of any integer dtype, not
-#   always 0, 1, 2, ….
+# - $0/0$ is 0: a class that is never predicted has precision 0, one that only occurs in `y_pred` has recall 0, and either has $F_1 = 0$
+#   and *counts* in the mean.
+# - The classes are the union of the labels in both arrays, whatever other labels there might be: labels are whole numbers ≥ 0, of any
+#   integer dtype, not always 0, 1, 2, ….
 # - The arrays are not changed. The result lies between 0 and 1.
 #
-# Source: Opitz and Burst (2019), *Macro F1 and Macro F1*, section 1, equations 1 and 2, "averaged F1". (Their second formula, the F1 of the averaged
-# precision and recall, is another number, and not ours.)
+# Source: Opitz and Burst (2019), *Macro F1 and Macro F1*, section 1, equations 1 and 2, "averaged F1". (Their second formula, the F1 of
+# the averaged precision and recall, is another number, and not ours.)
 #
-# *Worked example.* `y_true = [0, 0, 0, 0, 1, 1]`, `y_pred = [0, 0, 0, 2, 0, 1]`. Class 0: TP 3, FP 1, FN 1, so P = R = F1 = ¾. Class 1: TP 1, FP 0, FN 1: P = 1,
-# R = ½, F1 = ⅔. Class 2 was only predicted: F1 = 0. Mean: (¾ + ⅔ + 0)/3 = 0.472. The accuracy is 4/6 = 0.667.
+# *Worked example.* `y_true = [0, 0, 0, 0, 1, 1]`, `y_pred = [0, 0, 0, 2, 0, 1]`. Class 0: TP 3, FP 1, FN 1, so P = R = F1 = ¾. Class 1:
+# TP 1, FP 0, FN 1: P = 1, R = ½, F1 = ⅔. Class 2 was only predicted: F1 = 0. Mean: (¾ + ⅔ + 0)/3 = 0.472. The accuracy is 4/6 = 0.667.
 #
-# <details><summary>Hint 1</summary>What of all that does one class need? Two boolean arrays: which pictures are of c, and which were called c.</details>
-# <details><summary>Hint 2</summary>Write P and R into the formula, and it becomes
-# 2 TP / (2 TP + FP + FN): twice the hits, divided by how often c is true plus how often it was said. In the union of the labels this is never 0/0.</details>
+# <details><summary>Hint 1</summary>What of all that does one class need? Two boolean arrays: which pictures are of c, and which were
+# called c.</details>
+# <details><summary>Hint 2</summary>Write P and R into the formula, and it becomes 2 TP / (2 TP + FP + FN): twice the hits, divided by how
+# often c is true plus how often it was said. In the union of the labels this is never 0/0.</details>
 # <details><summary>Hint 3</summary>For each <code>c</code> in <code>np.union1d(y_true, y_pred)</code>: <code>true = y_true == c</code>,
 # <code>said = y_pred == c</code>, F1 = <code>2 * np.sum(true &amp; said) / (np.sum(true) + np.sum(said))</code>. Return the mean.</details>
 
@@ -753,11 +772,12 @@ exam.score()
 # %% [markdown]
 # ## 8. The Pareto front
 #
-# Many versions of a network, each with its cost and its accuracy: no single one is best. But some are never worth choosing, because another is at least as cheap *and* at least as
-# accurate, and better in one of the two. Such a version is *dominated*. The others are the Pareto front.
+# Many versions of a network, each with its cost and its accuracy: no single one is best. But some are never worth choosing, because
+# another is at least as cheap *and* at least as accurate, and better in one of the two. Such a version is *dominated*. The others are the
+# Pareto front.
 #
-# Write `pareto_front(points) -> indices` for a numpy array `points` of shape (n, 2), each row a version (cost, accuracy): the rows that no row dominates, in ascending order.
-# Row j dominates row i if
+# Write `pareto_front(points) -> indices` for a numpy array `points` of shape (n, 2), each row a version (cost, accuracy): the rows that
+# no row dominates, in ascending order. Row j dominates row i if
 #
 # $$c_j \le c_i \;\text{ and }\; a_j \ge a_i, \quad\text{and}\quad c_j < c_i \;\text{ or }\; a_j > a_i .$$
 #
@@ -767,12 +787,13 @@ exam.score()
 #
 # Source: Kung, Luccio and Preparata (1975), *On Finding the Maxima of a Set of Vectors*, for the front as the set of maxima.
 #
-# *Worked example.* `[[4, .90], [2, .80], [4, .95], [3, .80], [2, .80]]`: row 0 costs what row 2 costs and is worse; row 3 is as good as row 1 and dearer. Rows 1 and 4 are equal, and nothing
-# is cheaper. The front is `[1, 2, 4]`.
+# *Worked example.* `[[4, .90], [2, .80], [4, .95], [3, .80], [2, .80]]`: row 0 costs what row 2 costs and is worse; row 3 is as good as
+# row 1 and dearer. Rows 1 and 4 are equal, and nothing is cheaper. The front is `[1, 2, 4]`.
 #
 # <details><summary>Hint 1</summary>Write the definition down as it stands: for each row, is there another one that dominates it?</details>
-# <details><summary>Hint 2</summary>For row i compare all rows at once: <code>cost &lt;= cost[i]</code>, <code>accuracy &gt;= accuracy[i]</code>, and so on, joined with
-# <code>&amp;</code> and <code>|</code>. Row i does not dominate itself: it is better in nothing.</details>
+# <details><summary>Hint 2</summary>For row i compare all rows at once: <code>cost &lt;= cost[i]</code>,
+# <code>accuracy &gt;= accuracy[i]</code>, and so on, joined with <code>&amp;</code> and <code>|</code>. Row i does not dominate itself:
+# it is better in nothing.</details>
 # <details><summary>Hint 3</summary>Keep <code>i</code> unless
 # <code>((cost &lt;= cost[i]) &amp; (accuracy &gt;= accuracy[i]) &amp; ((cost &lt; cost[i]) | (accuracy &gt; accuracy[i]))).any()</code>.</details>
 
@@ -801,7 +822,8 @@ exam.compare("different versions", [
     case("40 random versions", _cloud),
     case("12 versions on a bent curve, in any order: all are on the front", _curve),
     case("the same and 12 worse ones", _mixed),
-    case("costs of millions of bits, accuracies close to each other", np.array([[8.1e6, .971], [2.2e6, .970], [4.0e6, .969], [1.1e6, .952], [1.3e6, .950]])),
+    case("costs of millions of bits, accuracies close to each other",
+         np.array([[8.1e6, .971], [2.2e6, .970], [4.0e6, .969], [1.1e6, .952], [1.3e6, .950]])),
     case("a front with a dent: a version below the line between its neighbours", np.array([[1, 0.5], [2, 0.55], [3, 0.9], [2.5, 0.54]])),
 ], weight=2)
 exam.compare("equal values", [
@@ -823,8 +845,8 @@ exam.score()
 # %% [markdown]
 # ### See it: which version would you ship?
 #
-# With exercises 4 to 8 done, run this cell and the one before: 28 versions of the two networks, pruned and not retrained, as float32 and as 4-bit codes, each stored in the best of its formats above.
-# Biases are counted as float32. No marks.
+# With exercises 4 to 8 done, run this cell and the one before: 28 versions of the two networks, pruned and not retrained, as float32 and
+# as 4-bit codes, each stored in the best of its formats above. Biases are counted as float32. No marks.
 
 # %%
 def evaluated(network, weights):
@@ -866,9 +888,10 @@ for i in order:
     print(f"{network} {kind:8} {s:4.0%} zeros  {size:9,.0f}   {4 * 6570 / size:5.1f}   {accuracy:8.3f}   {f1:8.3f}")
 
 # %% [markdown]
-# Most of the front is the cnn in 4-bit codes. With 30 % zeros it takes 1,142 bytes, 23 times less than the mlp as float32, and reads 9 of 500 pictures fewer. No pruned float32 version of the mlp is worth its
-# bytes. But the front says what is not dominated, not what is good enough: its left half is a cliff that nobody would ship, and at its foot macro F1 is less than half of the accuracy, because
-# most of the ten classes are lost. These networks were not retrained after pruning; 01 shows how much that wins back.
+# Most of the front is the cnn in 4-bit codes. With 30 % zeros it takes 1,142 bytes, 23 times less than the mlp as float32, and reads 9 of
+# 500 pictures fewer. No pruned float32 version of the mlp is worth its bytes. But the front says what is not dominated, not what is good
+# enough: its left half is a cliff that nobody would ship, and at its foot macro F1 is less than half of the accuracy, because most of the
+# ten classes are lost. These networks were not retrained after pruning; 01 shows how much that wins back.
 #
 # ## Concepts
 #
@@ -894,8 +917,10 @@ for i in order:
 # %% [markdown]
 # ## Where this leads
 #
-# You have scales for four costs and two qualities. The assignments that follow change networks and weigh them again: what to prune (01, 02), in shapes that
-# save work and not only storage (03), with a loop that stops before accuracy falls (04), fewer bits for each weight (05 to 07).
+# You have scales for four costs and two qualities. The assignments that follow change networks and weigh them again: what to prune (01,
+# 02), in shapes that save work and not only storage (03), with a loop that stops before accuracy falls (04), fewer bits for each weight
+# (05 to 07).
 #
-# What is missing? Seconds and joules. MACs say what must be computed, not how long it takes: 12 measures latency, energy, and how sure one can be of a difference.
-# On 500 pictures, one of them is 0.2 % of accuracy, and two versions a few pictures apart may well change places on the next 500.
+# What is missing? Seconds and joules. MACs say what must be computed, not how long it takes: 12 measures latency, energy, and how sure
+# one can be of a difference. On 500 pictures, one of them is 0.2 % of accuracy, and two versions a few pictures apart may well change
+# places on the next 500.
