@@ -96,6 +96,6 @@ def budget_bars(kept: dict, budget: int, ax: Axes) -> None:
         left += counts
     ax.axvline(budget, color=GREY, linestyle="--", linewidth=1.4)
     ax.text(budget, -0.6, "budget ", color=GREY, fontsize=9, ha="right", va="center")
-    ax.set(xlabel="weights kept", ylim=(len(kept) + 0.1, -0.8), title="where the kept weights are")
-    ax.legend(loc="lower left", ncols=3)
+    ax.set(xlabel="weights kept", ylim=(len(kept) - 0.4, -0.8), title="where the kept weights are")
+    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=4, fontsize=9)
     ax.grid(axis="y", visible=False)

@@ -167,14 +167,6 @@ class last_layer_first:
         return dWs[::-1], dbs[::-1]
 
 
-@mistake("mlp_forward", "You gave the gradients transposed, (n_out, n_in). Weights are (n_in, n_out) here, and so are their gradients: a.T @ delta.")
-class gradients_transposed:
-    mlp_forward = _forward
-
-    def mlp_backward(X, y, Ws, bs):
-        return _backward(X, y, Ws, bs, of_weights=lambda a, delta: delta.T @ a)
-
-
 @mistake("mlp_forward", "You sent the error back through W instead of its transpose. Forward goes a @ W, backward delta @ W.T.")
 class weights_not_transposed:
     mlp_forward = _forward
@@ -257,12 +249,6 @@ def last_batch_only(grads, s):
     return _lowest_out(np.abs(grads[-1]), s)
 
 
-@mistake("gradient_mask", "You ranked by the first batch alone. Average |g| over all batches, axis 0.")
-def first_batch_only(grads, s):
-    _refuse_share(s)
-    return _lowest_out(np.abs(grads[0]), s)
-
-
 @mistake("gradient_mask", "You averaged before taking the absolute value, so that batches which pull in opposite directions cancel. First |g|, then "
          "the mean.")
 def mean_before_absolute_value(grads, s):
@@ -294,12 +280,6 @@ def largest_of_the_batches(grads, s):
     return _lowest_out(np.abs(grads).max(axis=0), s)
 
 
-@mistake("gradient_mask", "You took the median of |g| over the batches. The score is their mean.")
-def median_of_the_batches(grads, s):
-    _refuse_share(s)
-    return _lowest_out(np.median(np.abs(grads), axis=0), s)
-
-
 @mistake("gradient_mask", "Your mask has an entry for each batch too. The batches (axis 0) are averaged away: one entry is left for each weight.")
 def batches_not_averaged(grads, s):
     _refuse_share(s)
@@ -318,12 +298,6 @@ def quantile_of_the_scores(grads, s):
     _refuse_share(s)
     score = _mean(grads)
     return score > np.quantile(score, s) if score.size else np.ones(score.shape, dtype=bool)
-
-
-@mistake("gradient_mask", "You took s itself as the threshold for the gradients. s is a share: the round(s * n) least go.")
-def share_as_threshold(grads, s):
-    _refuse_share(s)
-    return _mean(grads) >= s
 
 
 @mistake("gradient_mask", "You drew a random mask. It does not look at the gradients at all.")
@@ -350,12 +324,6 @@ def inverted(grads, s):
     return ~_lowest_out(_mean(grads), s)
 
 
-@mistake("gradient_mask", "Your mask is flat. It must have the parameter's shape.")
-def flat_mask(grads, s):
-    _refuse_share(s)
-    return _lowest_out(_mean(grads), s).ravel()
-
-
 @mistake("gradient_mask", "A sparsity outside [0, 1] must raise ValueError; yours is taken silently.")
 def any_share_accepted(grads, s):
     return _lowest_out(_mean(grads), min(max(s, 0), 1))
@@ -364,11 +332,6 @@ def any_share_accepted(grads, s):
 @mistake("taylor_scores", "You scored the gradient alone. A slope without the distance to go says nothing: multiply by the weight.")
 def gradient_alone(w, g):
     return np.abs(g)
-
-
-@mistake("taylor_scores", "You scored the squared gradient alone. Multiply by the weight before squaring.")
-def squared_gradient_alone(w, g):
-    return g ** 2
 
 
 @mistake("taylor_scores", "You scored the weight alone. That is magnitude; the gradient tells what the loss makes of it.")
@@ -415,11 +378,6 @@ def normalised(w, g):
 @mistake("taylor_scores", "You added everything up to one number. Here each weight has its own score.")
 def one_sum(w, g):
     return ((g * w) ** 2).sum()
-
-
-@mistake("taylor_scores", "You added the weight and the gradient. The first-order change of the loss is their product.")
-def sum_for_product(w, g):
-    return (g + w) ** 2
 
 
 def _weights(model):
@@ -601,11 +559,6 @@ def snip_half_up(model, batch, s):
     return _snip(model, batch, s, count=lambda x: int(x + 0.5))
 
 
-@mistake("snip_mask", "You rounded s·n down. The number of zeros is round(s * n).")
-def snip_floor(model, batch, s):
-    return _snip(model, batch, s, count=int)
-
-
 @mistake("snip_mask", "A sparsity outside [0, 1] must raise ValueError; yours is taken silently.")
 def snip_any_share(model, batch, s):
     return _cut(_sensitivity(model, batch), min(max(s, 0), 1))
@@ -662,11 +615,6 @@ def distance_moved(ws, gs, lr):
     return -lr * gs.sum(axis=0)
 
 
-@mistake("movement_scores", "You multiplied by the sign of the weight instead of the weight.")
-def sign_of_the_weight(ws, gs, lr):
-    return -lr * (np.sign(ws) * gs).sum(axis=0)
-
-
 @mistake("movement_scores", "You gave the squares of Taylor's criterion. Movement keeps the sign and does not square.")
 def taylor(ws, gs, lr):
     return lr * ((ws * gs) ** 2).sum(axis=0)
@@ -680,11 +628,6 @@ def one_number(ws, gs, lr):
 @mistake("movement_scores", "You added up the wrong axis. The steps are axis 0.")
 def last_axis(ws, gs, lr):
     return -lr * (ws * gs).sum(axis=-1)
-
-
-@mistake("movement_scores", "You gave the running scores after each step. Asked for are those after the last one.")
-def running_scores(ws, gs, lr):
-    return -lr * np.cumsum(ws * gs, axis=0)
 
 
 def _squares(model, batch, of_sample=lambda g: g ** 2, labels=None):
@@ -802,12 +745,6 @@ def negative_scores(model, batch):
     return {name: -score for name, score in _fisher(model, batch).items()}
 
 
-@mistake("fisher_scores", "You divided by w² where it multiplies.")
-def divided_by_the_square(model, batch):
-    sums = _squares(model, batch)
-    return {name: sums[name] / (p.detach() ** 2 + 1e-12) for name, p in model.named_parameters()}
-
-
 @mistake("fisher_scores", "You subtracted the squared mean: that is the gradients' variance. The Fisher score uses E g² itself.")
 def variance_of_the_gradients(model, batch):
     sums, parameters = _squares(model, batch), dict(model.named_parameters())
@@ -862,20 +799,10 @@ def _keep_copies(model):
     return lambda: model.load_state_dict(state)
 
 
-@mistake("sensitivity_scan", "You never put the model back: every layer was measured with the ones before it pruned, and the caller's model is ruined. "
-         "Restore it after each measurement.")
+@mistake("sensitivity_scan", "The model was never put back: every layer was measured with the ones before it pruned. If you saved model.state_dict() or a "
+         "list of weights, that shares its memory with the model and was pruned along: save a clone, or prune a copy.")
 def not_restored(model, evaluate, ratios):
     return _scan_in_place(model, evaluate, ratios, _keep_copies, None)
-
-
-@mistake("sensitivity_scan", "You saved model.state_dict() or a list of weights without copying: it shares its memory with the model and was pruned "
-         "along, so that nothing was restored. Use clone or copy.deepcopy.")
-def saves_without_copying(model, evaluate, ratios):
-    def save(network):
-        state = network.state_dict()
-        return lambda: network.load_state_dict(state)
-    table = _scan_in_place(model, evaluate, ratios, save, "ratio")
-    return {name: dict(row) for name, row in table.items()}
 
 
 @mistake("sensitivity_scan", "You put the model back at the very end only, so that each layer was measured with the earlier ones pruned. One layer "
@@ -947,12 +874,6 @@ def signed_weights(model, evaluate, ratios):
 @mistake("sensitivity_scan", "You pruned at random. The round(ratio * n) weights of least magnitude go.")
 def random_weights(model, evaluate, ratios):
     return _scan(model, evaluate, ratios, prune=lambda module, ratio: _prune(module.weight, ratio, torch.rand_like))
-
-
-@mistake("sensitivity_scan", "You pruned whole rows of least norm. Here single weights go.")
-def rows_pruned(model, evaluate, ratios):
-    return _scan(model, evaluate, ratios, prune=lambda module, ratio: _prune(
-        module.weight, ratio, lambda w: w.abs().flatten(1).sum(1).view(-1, *[1] * (w.dim() - 1)).expand_as(w)))
 
 
 @mistake("sensitivity_scan", "You kept the share `ratio` instead of removing it.")
@@ -1073,7 +994,7 @@ def nothing_where_nothing_fits(table, sizes, budget):
 
 @mistake("allocate_sparsity", "You took the budget for the number of weights to remove. It is the largest number that may be kept.")
 def budget_of_removed_weights(table, sizes, budget):
-    return max((c for c in _choices(table) if sum(sizes.values()) - _kept(c, sizes) <= budget), key=lambda c: _score(c, table))
+    return max((c for c in _choices(table) if sum(sizes.values()) - _kept(c, sizes) >= budget), key=lambda c: _score(c, table))
 
 
 @mistake("allocate_sparsity", "You required fewer weights than the budget. It may be used up: ≤, not <.")
@@ -1145,11 +1066,6 @@ def best_of_the_worst(table, sizes, budget):
 @mistake("allocate_sparsity", "You took the sparsest choice that fits. The budget is what you may keep: spend it where the score gains most.")
 def as_sparse_as_possible(table, sizes, budget):
     return min((c for c in _choices(table) if _kept(c, sizes) <= budget), key=lambda c: _kept(c, sizes))
-
-
-@mistake("allocate_sparsity", "You took the choice that keeps the most weights. What counts is the sum of the scores.")
-def as_many_weights_as_fit(table, sizes, budget):
-    return max((c for c in _choices(table) if _kept(c, sizes) <= budget), key=lambda c: _kept(c, sizes))
 
 
 @mistake("allocate_sparsity", "You gave numbers of weights. Asked for is the ratio of each layer.")
