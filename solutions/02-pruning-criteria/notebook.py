@@ -732,10 +732,9 @@ for name, rows in curves.items():
 # Write `sensitivity_scan(model, evaluate, ratios) -> table` for a torch `model`, a function `evaluate(model) -> float` (higher is better), and
 # a list `ratios` of shares in any order:
 #
-# - `table` is `{layer: {ratio: score}}`: for every module of the model that has a weight (a parameter called `weight` with at least two dimensions:
-#   `nn.Linear`, `nn.Conv2d`), however deeply nested, under its name in `model.named_modules()`, and for every ratio, the score
-#   that `evaluate` gives when *that layer alone* has lost the `round(ratio * n)` of its n weights that are least in magnitude. Ties may fall
-#   either way. Its bias is not pruned, and nothing else is.
+# - `table` is `{layer: {ratio: score}}`: for every module of the model that has a weight (in the tests `nn.Linear` and `nn.Conv2d`), however deeply
+#   nested, under its name in `model.named_modules()`, and for every ratio, the score that `evaluate` gives when *that layer alone* has lost the
+#   `round(ratio * n)` of its n weights that are least in magnitude. Ties may fall either way. Its bias is not pruned, and nothing else is.
 # - `evaluate` is called with `model` or with a copy of it, as often as you like; it changes nothing.
 # - Afterwards `model` is as it was, bit for bit, also if `evaluate` raises: then the exception reaches the caller.
 # - A ratio outside [0, 1] raises `ValueError`.
@@ -761,10 +760,10 @@ def sensitivity_scan(model, evaluate, ratios):
         raise ValueError("a ratio lies in [0, 1]")
     table = {}
     for name, module in model.named_modules():
-        weight = getattr(module, "weight", None)
-        if weight is None or weight.dim() < 2:
+        if not isinstance(module, (nn.Linear, nn.Conv2d)):
             continue
-        before, table[name] = weight.detach().clone(), {}
+        weight, table[name] = module.weight, {}
+        before = weight.detach().clone()
         order = before.abs().flatten().argsort()
         for ratio in ratios:
             try:
