@@ -277,7 +277,7 @@ for s in (0.5, 0.7):
 plots.use_style()
 fig, axes = plt.subplots(1, 2, figsize=(8, 3))
 for label, held in (("mask after every step", masks), ("no mask", None)):
-    for ax, values in zip(axes, descend(pruned, bs, 8, held)[2].T):
+    for ax, values in zip(axes, descend(pruned, bs, 5, held)[2].T):
         ax.plot(values, label=label)
 axes[0].set(xlabel="passes of retraining", ylabel="validation accuracy", ylim=(0, 1.03), title="70 % of each layer pruned by gradient")
 axes[1].set(xlabel="passes of retraining", ylabel="share of weights that are 0", ylim=(-0.03, 1.03))
