@@ -243,8 +243,8 @@ exam.score()
 # With exercises 1 and 2 done, this cell trains a 64-32-16-10 network on the digits with your gradients and prunes each layer by
 # `gradient_mask`: half of the weights, then 70 %. It trains the second on, with the mask applied after every step and without. Two things to see.
 # Half of the weights go for nothing, because many never get a gradient: those of pixels that are never lit, of units that are never on. The next
-# fifth is another matter. And without the mask, most pruned weights are back after one pass, since the loss has a slope in a
-# weight that stands at 0 as anywhere else; what recovers there is no longer a pruned network. No marks.
+# fifth is another matter. And without the mask a pruned weight is back in the first step in which it gets a gradient, since the
+# loss has a slope in a weight that stands at 0 as anywhere else; what recovers there is no longer the pruned network. No marks.
 
 # %%
 x_train, y_train, x_val, y_val = digits(arrays="numpy")
