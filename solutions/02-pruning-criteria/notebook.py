@@ -171,8 +171,9 @@ exam.score()
 #   fall either way;
 # - `s` outside [0, 1] raises `ValueError`; a parameter without elements gets an empty mask.
 #
-# Source: the absolute value in a gradient-based score is Mozer and Smolensky's point in *Skeletonization* (1989): errors of both signs must not
-# cancel. Read as a criterion, it asks for the *slope* at the weight's value, and not yet for the value itself; exercise 3 does.
+# Source: to ask the error's derivative, averaged over the training patterns, what can go is the idea of Mozer and Smolensky (1989), *Skeletonization*,
+# there for whole units. $|g|$ of single weights is its simplest form: it asks for the slope at the weight's value, and not yet for the value;
+# exercise 3 does.
 #
 # *Worked example.* Two batches, `grads = [[0.4, -0.1, 0.3], [-0.4, -0.2, 0.3]]`, `s = 1/3`: the scores are 0.4, 0.15, 0.3, so the second weight
 # goes: `[True, False, True]`. Averaged with their signs the gradients would be 0, −0.15, 0.3, and the first would go, the one that both
