@@ -73,3 +73,29 @@ def accuracy_curves(curves: dict, ax: Axes, dense: float | None = None) -> None:
     ax.xaxis.set_major_formatter(PercentFormatter(1))
     ax.yaxis.set_major_formatter(PercentFormatter(1))
     ax.legend(loc="lower left")
+
+
+def accuracy_bands(curves: dict, sparsities, ax: Axes) -> None:
+    """Accuracy against sparsity of several runs: `curves` maps up to five labels to arrays (runs, sparsities). Line: mean; band: lowest to highest."""
+    for (label, runs), colour, marker in zip(curves.items(), (*COLOURS, GREY), (*MARKERS, "v")):
+        runs = np.asarray(runs)
+        ax.plot(sparsities, runs.mean(0), color=colour, marker=marker, label=label)
+        ax.fill_between(sparsities, runs.min(0), runs.max(0), color=colour, alpha=0.15, linewidth=0)
+    ax.set(xlabel="sparsity (share of the weights that is zero)", ylabel="validation accuracy", ylim=(0, 1.03))
+    ax.xaxis.set_major_formatter(PercentFormatter(1))
+    ax.yaxis.set_major_formatter(PercentFormatter(1))
+    ax.legend(loc="lower left")
+
+
+def budget_bars(kept: dict, budget: int, ax: Axes) -> None:
+    """Weights kept, one bar for each way and stacked by layer: `kept` maps a way to {layer: count}, up to four layers. The dashed line is the budget."""
+    left = np.zeros(len(kept))
+    for layer, colour, hatch in zip(next(iter(kept.values())), (BLUE, PALE, ORANGE, GREEN), ("", "//", "..", "xx")):
+        counts = np.array([counts[layer] for counts in kept.values()])
+        ax.barh(list(kept), counts, left=left, color=colour, hatch=hatch, edgecolor="white", label=f"layer {layer}")
+        left += counts
+    ax.axvline(budget, color=GREY, linestyle="--", linewidth=1.4)
+    ax.text(budget, -0.6, "budget ", color=GREY, fontsize=9, ha="right", va="center")
+    ax.set(xlabel="weights kept", ylim=(len(kept) - 0.4, -0.8), title="where the kept weights are")
+    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=4, fontsize=9)
+    ax.grid(axis="y", visible=False)
