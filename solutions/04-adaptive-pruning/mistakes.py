@@ -623,7 +623,8 @@ def signed_surgery(w, mask, low, high):
     return (w > high) | (mask & (w >= low))
 
 
-@mistake("surgery_mask", "You never splice: what is off stays off. Above high a weight comes on again.")
+@mistake("surgery_mask", "You never splice: what is off stays off. Above high a weight comes on again; so look at the stored weights, not at w · mask, "
+         "which is 0 for all that are off.")
 def never_splices(w, mask, low, high):
     return mask & (np.abs(w) >= low)
 
@@ -631,22 +632,6 @@ def never_splices(w, mask, low, high):
 @mistake("surgery_mask", "You never prune: what is on stays on. Below low a weight goes off.")
 def never_prunes(w, mask, low, high):
     return mask | (np.abs(w) > high)
-
-
-@mistake("surgery_mask", "You set the mask in the gap to False. There it stays as it was: only a weight below low goes off.")
-def gap_is_off(w, mask, low, high):
-    return (np.abs(w) > high) & (mask | (np.abs(w) > high)) & ~(np.abs(w) < low)
-
-
-@mistake("surgery_mask", "You ignored the mask so far and turned on all in the gap. What is off there stays off until it exceeds high.")
-def gap_is_on(w, mask, low, high):
-    return ~(np.abs(w) < low) | (np.abs(w) > high)
-
-
-@mistake("surgery_mask", "You looked at the masked weights w · mask. A weight that is off would never grow: the stored weights decide.")
-def looks_at_masked_weights(w, mask, low, high):
-    size = np.abs(w * mask)
-    return (size > high) | (mask & (size >= low))
 
 
 @mistake("surgery_mask", "You inverted the mask: True must mean on.")
@@ -710,14 +695,10 @@ def own_stage_free(exit_rates, costs):
     return float(np.dot(exit_rates, np.cumsum(costs) - np.asarray(costs)))
 
 
-@mistake("expected_macs", "You let an input that leaves after stage i pay for the stages from i on. It pays for those up to i.")
+@mistake("expected_macs", "You cumulated the wrong way: an input that leaves after stage i pays with you for the stages from i on (or, which is the same, you cumulated the rates). It pays "
+         "for those up to i.")
 def later_stages_paid(exit_rates, costs):
     return float(np.dot(exit_rates, np.cumsum(costs[::-1])[::-1]))
-
-
-@mistake("expected_macs", "You cumulated the rates instead of the costs: that is the share that has left by then, not what an input has paid.")
-def rates_cumulated(exit_rates, costs):
-    return float(np.dot(np.cumsum(exit_rates), costs))
 
 
 @mistake("expected_macs", "You gave one number for each exit. What is asked for is their sum, one number.")
