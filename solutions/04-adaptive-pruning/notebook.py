@@ -318,6 +318,10 @@ axes.legend(loc="lower left")
 plt.show()
 
 # %% [markdown]
+# For the first 30 of the 96 the weakest are clearly the better choice. From 40 on they are not, and both are of no use without retraining: strong is not the same as useful, for a neuron that fires for every digit is
+# strong as well. How far to go, the strengths do not say.
+
+# %% [markdown]
 # ## 3. The loop: prune while the accuracy holds
 #
 # Write `adaptive_prune(model, train, validate, tolerance, step) -> (model, history)`. Two functions are given to you. `train(model)` gives a further
@@ -527,9 +531,9 @@ axes[1].legend(loc="upper right", fontsize=8)
 plt.show()
 
 # %% [markdown]
-# Three things to see. The loop found *how far* it could go, which nobody had to guess. At that sparsity, and for the same training, one static cut is about as good:
-# in ten seeds (the lesson has them) the two differ by less than one standard error. What the loop adapts is the rate; it is no better criterion. And what the
-# loop holds is the *validation* accuracy: it chose its model by those 400 pictures, so they flatter it. The 500 others do not.
+# Three things to see. The loop found *how far* it could go, which nobody had to guess. At that sparsity, and for the same training, one static cut is at least as good: the loop adapts the rate and is no
+# better criterion, and its last mask was trained for two epochs only. And what it holds is the *validation* accuracy. When this was written seed 1 had not lost a single one of the 400 validation pictures
+# by being pruned, and yet three points on the test pictures: what has chosen a network flatters it, and 400 pictures are few (one standard error is 0.9 points). The lesson has more networks.
 
 # %% [markdown]
 # ## 4. Drop the weak, grow the promising
