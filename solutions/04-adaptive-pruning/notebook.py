@@ -224,11 +224,11 @@ _pruned = prune_weakest(_tiny, 1, np.array([[1.0, 0.0], [0.0, 1.0]]))
 assert np.asarray(_pruned["alive"][0]).tolist() == [True, False]
 assert np.allclose(_pruned["W"][0], [[1, 0], [0.5, 0]]) and np.allclose(_pruned["b"][0], [0, 0]) and np.allclose(_pruned["W"][1], [[3], [0]])
 ### BEGIN HIDDEN TESTS
-_rng = np.random.default_rng(2)
+_rng, _two, _three = (np.random.default_rng(seed) for seed in (2, 44, 30))
 
 
-def _net(*sizes):
-    return {"W": [_rng.normal(0.2, 1, shape) for shape in zip(sizes, sizes[1:])], "b": [_rng.uniform(0.2, 1, n) for n in sizes[1:]]}
+def _net(*sizes, rng=_rng):
+    return {"W": [rng.normal(0.2, 1, shape) for shape in zip(sizes, sizes[1:])], "b": [rng.uniform(0.2, 1, n) for n in sizes[1:]]}
 
 
 def _without(model, dead):
@@ -264,7 +264,8 @@ exam.compare("one neuron", [
 ])
 exam.compare("several, measured again", [
     case("4 of two hidden layers", _deep, 4, _X),
-    case("6 of three hidden layers", _net(3, 5, 6, 5, 2), 6, _rng.random((12, 3))),
+    case("4 of two hidden layers, 6 and 7", _net(4, 6, 7, 3, rng=_two), 4, _two.random((9, 4))),
+    case("5 of three hidden layers", _net(3, 5, 6, 5, 2, rng=_three), 5, _three.random((9, 3))),
     case("5 of a hidden layer of 7", _wide, 5, _rng.random((6, 5))),
     case("3 of 9 neurons that are off for many inputs", _switching, 3, _signed),
 ], weight=2)
@@ -314,7 +315,7 @@ axes.plot(counts, weakest, label="the weakest on 300 training pictures (exercise
 axes.plot(counts, drawn.mean(axis=0), label="at random: mean and range of five draws")
 axes.fill_between(counts, drawn.min(axis=0), drawn.max(axis=0), color=plots.ORANGE, alpha=0.2)
 axes.set(xlabel="hidden neurons removed, of 96", ylabel="validation accuracy", ylim=(0, 1.03))
-axes.legend(loc="lower left")
+axes.legend(loc="upper right")
 plt.show()
 
 # %% [markdown]
@@ -480,7 +481,7 @@ exam.law("networks", _holds_and_is_maximal, [
 ], weight=3)
 exam.law("edges", _holds_and_is_maximal, [
     edge("an accuracy equal to base − tolerance holds", _start(_one, 0.4), callback(_halfway), callback(_staircase), 0.5, 0.05),
-    edge("the first round is rolled back", _start(_one, 0.4), callback(_halfway), callback(_everything_hurts), 0.25, 0.1),
+    edge("whatever is pruned, the accuracy falls", _start(_one, 0.4), callback(_halfway), callback(_everything_hurts), 0.25, 0.1),
     edge("the accuracy never falls: the loop ends all the same", _start(_one, 0.4), callback(_halfway), callback(_nothing_hurts), 0.1, 0.25),
     edge("the accuracy never falls, and the last round has room for no further one", _start(_even, 0.4), callback(_halfway),
          callback(_nothing_hurts), 0.0, 0.3),
@@ -510,7 +511,8 @@ adaptive_prune(new_model((2, 1), 0), copy.deepcopy, sparsity, 1, 1)      # stops
 runs = []
 for seed in range(3):
     dense = fit(new_model(SIZES, seed), 20, seed)
-    looped, history = adaptive_prune(dense, lambda m: fit(m, EPOCHS, seed), lambda m: accuracy(m, x_val, y_val), TOLERANCE, STEP)
+    looped, history = adaptive_prune(dense, lambda m: fit(m, EPOCHS, seed), lambda m: accuracy(m, x_val, y_val),
+                                     TOLERANCE, STEP)
     static = static_prune(dense, sparsity(looped), EPOCHS * (len(history) - 1), seed)
     runs.append((history, sparsity(looped), [accuracy(m, x_test, y_test) for m in (dense, looped, static)]))
 
@@ -849,7 +851,7 @@ exam.score()
 # %%
 stage_costs = [64 * 8 + 8 * 10, 64 * 64 + 64 * 32 + 32 * 10]
 print("multiplications per input if nobody leaves:", expected_macs([0, 1], stage_costs))
-first, second = fit(new_model((64, 8, 10), 0), 60), fit(new_model(SIZES, 0), 20)
+first, second = fit(new_model((64, 8, 10), 0), 40), fit(new_model(SIZES, 0), 20)
 p, late = probabilities(layer_outputs(first, x_test)[-1]), layer_outputs(second, x_test)[-1].argmax(axis=1)
 points = []
 for threshold in (1.01, 0.999, 0.99, 0.97, 0.93, 0.85, 0.7, 0.5, 0.0):
@@ -1120,7 +1122,7 @@ exam.law("networks", _is_repaired, [
 ], weight=3)
 exam.law("edges", _is_repaired, [
     edge("an accuracy equal to base − tolerance holds", _start(_even, 0.4), callback(_towards_one), callback(_steps_of_an_eighth), 0.5, 0.04),
-    edge("the first round is rolled back", _start(_three, 0.4), callback(_towards_one), callback(_good_if_dense), 0.25, 0.1),
+    edge("whatever is pruned, the accuracy falls", _start(_three, 0.4), callback(_towards_one), callback(_good_if_dense), 0.25, 0.1),
     edge("the accuracy never falls: the loop ends all the same", _start(_five, 0.4), callback(_towards_one), callback(_always_good), 0.1, 0.25),
     edge("the accuracy never falls, and the last round has room for no further one", _start(_even, 0.4), callback(_towards_one),
          callback(_always_good), 0.0, 0.3),
