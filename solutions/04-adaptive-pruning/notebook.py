@@ -949,7 +949,7 @@ exam.score()
 #
 # The next cell holds an answer to "prune this network adaptively, by accuracy and activation strength" in the form in which it circulates. It has three symptoms:
 #
-# - its history says that the accuracy is 0.000 in every round, of a network that gets 97 % right;
+# - its history says that the accuracy is 0.000 in every round, of a network that gets 96 % right;
 # - it prunes nothing: the network comes back without a single zero;
 # - if you make it believe in an accuracy that falls, it raises `ValueError: operands could not be broadcast together`.
 #
@@ -967,7 +967,7 @@ exam.score()
 #
 # Source: as in exercise 3: Han et al. (2015), section 3; the rule to stop and roll back is the convention of this course.
 #
-# *Worked example.* The published program has 400 validation pictures and 64 neurons. `hidden.mean(axis=1)` gives 400 numbers, one a *picture*; no matrix with 64 columns can be multiplied by them.
+# *Worked example.* The published program has 400 validation pictures and 64 neurons in the first layer. Its `.mean(axis=1)` gives 400 numbers, one a *picture*; no matrix with 64 columns can be multiplied by them.
 # `outputs.max(axis=1)` gives the largest *logit*, such as 7.31, and `7.31 == 7` is false: so the accuracy is 0, and what is 0 never falls.
 #
 # <details><summary>Hint 1</summary>Four lines, four defects: which values are compared with the labels? When does it prune? Which axis is averaged? What is returned after
