@@ -808,7 +808,7 @@ exam.score()
 # - `costs[i]` is the cost of stage i *alone*, its exit included. An input that leaves after stage i has paid for stages 0 to i.
 # - Both are lists or arrays of one length, at least 1. Inputs come one at a time. The result is one number.
 #
-# Source: Teerapittayanon et al. (2016), *BranchyNet: Fast Inference via Early Exiting from Deep Neural Networks*, section III; the formula is that of an expected value.
+# Source: Teerapittayanon et al. (2016), *BranchyNet: Fast Inference via Early Exiting from Deep Neural Networks*; the formula is that of an expected value.
 #
 # *Worked example.* Stages of 10, 20 and 70; rates 0.5, 0.3, 0.2. Leaving after them costs 10, 30 and 100: 0.5 · 10 + 0.3 · 30 + 0.2 · 100 = 34. Were earlier stages forgotten, it would be 25.
 #
