@@ -362,7 +362,7 @@ def sized(net):
 def equivalent_to_masked(net, keep):
     """A copy of the Sequential without the units that `keep` does not list: what the masked network computes."""
     ### BEGIN SOLUTION
-    net, kept, units = copy.deepcopy(net), None, 0
+    net, kept, units = copy.deepcopy(net), None, None
     for name, module in net.named_children():
         if isinstance(module, (nn.Linear, nn.Conv2d)):
             if kept is not None:
@@ -933,6 +933,7 @@ exam.compare("edges of one ratio", [
     edge("ratio = -0.1 raises ValueError", _three, -0.1, torch.randn(5, 6)),
     edge("ratio = 1.5 raises ValueError", _three, 1.5, torch.randn(5, 6)),
     edge("ratio = 2 raises ValueError, though there is no hidden layer", _single, 2, torch.randn(5, 4)),
+    edge("ratio = -0.5 raises ValueError, though there is no hidden layer", _single, -0.5, torch.randn(5, 4)),
 ], of="symmetric_prune", probe=_prune_and_look, rtol=1e-4, atol=1e-5)
 exam.compare("edges of several ratios", [
     edge("nothing is listed: a copy", _three, {}, torch.randn(5, 6)),
@@ -1016,7 +1017,7 @@ def hybrid_prune(model, channel_ratio, weight_sparsity):
     ### BEGIN SOLUTION
     if not (0 <= channel_ratio <= 1 and 0 <= weight_sparsity <= 1):
         raise ValueError("ratios lie in [0, 1]")
-    model, kept, units = copy.deepcopy(model), None, 0
+    model, kept, units = copy.deepcopy(model), None, None
     last = [module for module in model if isinstance(module, (nn.Linear, nn.Conv2d))][-1]
     for module in model:
         if isinstance(module, (nn.Linear, nn.Conv2d)):
@@ -1024,10 +1025,8 @@ def hybrid_prune(model, channel_ratio, weight_sparsity):
             if kept is not None:
                 module.weight.data = module.weight.data.unflatten(1, (units, -1))[:, kept].flatten(1, 2)
             units = len(scores)
-            gone = min(round(channel_ratio * units), units - 1)
+            gone = 0 if module is last else min(round(channel_ratio * units), units - 1)
             kept = scores.argsort()[gone:].sort().values
-        if module is last:
-            break
         for tensor in (*module.parameters(), *module.buffers()):
             if tensor.dim() > 0:
                 tensor.data = tensor.data[kept]
@@ -1277,6 +1276,7 @@ exam.compare("edges", [
     edge("half of 5 units: round(2.5) is 2", _mlp(3, 5, 4), 0.5, torch.randn(5, 3)),
     edge("a single layer is the last one", _mlp(4, 3), 0.5, torch.randn(5, 4)),
     edge("ratio = -0.1 raises ValueError", _three, -0.1, torch.randn(5, 5)),
+    edge("ratio = 1.5 raises ValueError", _three, 1.5, torch.randn(5, 5)),
     edge("ratio = 7 raises ValueError", _three, 7, torch.randn(5, 5)),
 ], probe=_prune_and_look, rtol=1e-4, atol=1e-5)
 exam.score()
