@@ -157,6 +157,11 @@ def solution(source: str) -> str:
     return source.partition(BEGIN_SOLUTION)[2].partition(END_SOLUTION)[0].strip()
 
 
+def without_markers(source: str) -> str:
+    """An instructor's cell without its solution markers: the answer as a student would have written it."""
+    return "\n".join(line for line in source.split("\n") if line.strip() not in (BEGIN_SOLUTION, END_SOLUTION))
+
+
 def split_test(source: str) -> tuple[str, str]:
     """A test cell's visible and hidden part."""
     visible, _, hidden = source.partition(BEGIN_HIDDEN)

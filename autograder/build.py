@@ -6,6 +6,7 @@ import hashlib
 import os
 import re
 import tempfile
+import textwrap
 from pathlib import Path
 
 import jupytext
@@ -17,8 +18,9 @@ from nbgrader.preprocessors import ClearSolutions, NbGraderPreprocessor
 from traitlets.config import Config
 
 from . import bank, questions
-from .assignment import BEGIN_HIDDEN, BEGIN_SOLUTION, END_HIDDEN, END_SOLUTION, Assignment, AssignmentError, names_defined
-from .layout import Layout, write_whole
+from .assignment import BEGIN_HIDDEN, BEGIN_SOLUTION, END_HIDDEN, Assignment, AssignmentError, names_defined, without_markers
+from .files import write_whole
+from .layout import Layout
 
 KERNEL = {"kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
           "language_info": {"name": "python"}}
@@ -108,8 +110,7 @@ def _with_reference(test: str, answer: str, points: float, where: str) -> str:
     if hidden.split(END_HIDDEN)[1].strip():
         raise AssignmentError(f"{where}: nothing may follow {END_HIDDEN!r}")
     names = names_defined(answer)
-    reference = "\n".join("    " + line if line.strip() else "" for line in answer.split("\n")
-                          if line.strip() not in (BEGIN_SOLUTION, END_SOLUTION))
+    reference = textwrap.indent(without_markers(answer), "    ")
     given = ", ".join(f'"{n}": {n}' for n in names)
     lines = [BEGIN_HIDDEN, "from autograder import Exam, callback, case, edge, observe, seed", "", "",
              "def _reference():", reference, f"    return {{{given}}}", "", "",

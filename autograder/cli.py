@@ -11,10 +11,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from .assignment import AssignmentError
 from .build import build
+from .files import write_whole
 from .grade import grade
 from .grader import FAULT, GraderError
 from .isolation import IsolationError
-from .layout import Layout, write_whole
+from .layout import Layout
 from .result import Result, report
 from .summary import print_summary
 
@@ -43,6 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
     one.add_argument("assignment", metavar="ASSIGNMENT")
     one.add_argument("--student", nargs="+", action="extend", metavar="ID", help="only these")
     one = commands.add_parser("demo", parents=[shared, isolation], help="a simulated class, submitted and graded in demo/")
+    one.add_argument("assignments", nargs="*", metavar="ASSIGNMENT", help="default: all")
     one = commands.add_parser("audit", parents=[shared], help="show whether the tests of assignments tell right answers from wrong ones")
     one.add_argument("assignments", nargs="*", metavar="ASSIGNMENT", help="default: all")
     one.add_argument("--full", action="store_true", help="trust no record of an earlier audit")
@@ -102,7 +104,7 @@ def _feedback(options) -> int:
 
 def _demo(options) -> int:
     from .demo import run_demo
-    return run_demo(options.root, options.isolation, console)
+    return run_demo(options.root, options.assignments, options.isolation, console)
 
 
 def _audit(options) -> int:

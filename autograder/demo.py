@@ -12,17 +12,18 @@ from .result import Result
 from .summary import print_summary
 
 
-def run_demo(root: Path, isolation: str, console) -> int:
-    """Make demo/ anew, grade the class, print the table; 0 if every outcome was the expected one, else 1.
+def run_demo(root: Path, names: list[str], isolation: str, console) -> int:
+    """Make demo/ anew, grade a class of each assignment (all where none is named), print the tables; 0 if every outcome was the expected one, else 1.
 
     Where there is no sandbox (`isolation` is "process"), only those come whose code does no harm.
     """
     from .cli import grade_with_progress
-    names = Layout(root).assignments()
-    if not names:
-        raise AssignmentError(f"no assignments in {root / 'solutions'}; run the demo in the course's folder")
+    known = Layout(root).assignments()
+    if not known or not set(names) <= set(known):
+        raise AssignmentError(f"no assignment {min(set(names) - set(known), default='at all')} in {root / 'solutions'}; "
+                              f"there are: {', '.join(known) or 'none'}; run the demo in the course's folder")
     layout, wrong = _open_course(root), 0
-    for name in names:
+    for name in names or known:
         build(layout, name)
         group = ClassOf(layout.load(name), known_answers(layout, name)).members(honest=isolation == "process")
         for member in group:

@@ -10,7 +10,6 @@ import hashlib
 import json
 import os
 import re
-import shutil
 import tempfile
 from html import escape
 from pathlib import Path
@@ -30,6 +29,7 @@ from pygments.lexers import PythonLexer
 from traitlets.config import Config
 
 from .assignment import AssignmentError, grade_id, role, split_test
+from .files import write_whole
 from .layout import Layout
 from .mathml import mathml
 from .sanitize import clean_outputs, markdown_to_html
@@ -126,12 +126,9 @@ def _converter(layout, name, student, scratch) -> _Converter:
 
 def _swap(made: Path, place: Path) -> Path:
     """Put a page, and the time of its submission, in place."""
-    place.parent.mkdir(parents=True, exist_ok=True)
     for path in (made / place.name, made / "timestamp.txt"):
         if path.exists():
-            beside = place.with_name(f".{path.name}.new")
-            shutil.copy(path, beside)
-            os.replace(beside, place.with_name(path.name))
+            write_whole(place.with_name(path.name), path.read_bytes())
     return place
 
 

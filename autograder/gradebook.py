@@ -12,7 +12,8 @@ from nbgrader.utils import parse_utc
 
 from .assignment import Assignment, AssignmentError
 from .build import Stub
-from .layout import Layout, write_whole
+from .files import write_whole
+from .layout import Layout
 from .result import Result
 
 # What nbgrader's generate_assignment does on the way to the gradebook.

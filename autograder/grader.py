@@ -3,10 +3,8 @@
 Starts the zygotes, passes each submission's sockets to them, and supervises: memory of the whole group, time of the whole run.
 """
 import contextlib
-import glob
 import json
 import os
-import re
 import select
 import signal
 import socket
@@ -24,6 +22,7 @@ from .assignment import Assignment, AssignmentError, role
 from .channel import Channel
 from .graft import MAX_BYTES
 from .isolation import Limits, bubblewrap, shown_paths
+from .processes import descendants, heaviest_over, kill, pid_of
 from .result import ExerciseResult, Result, about
 
 START_SECONDS, PATIENCE = 300, 120.0                   # for the zygotes to start, and for each cell and test of the reference
@@ -172,7 +171,7 @@ class Grader(contextlib.AbstractContextManager):
         deadline = time.monotonic() + steps * (limits.cell_seconds + limits.test_seconds)
         poll = select.poll()
         poll.register(channel.sock, select.POLLIN)
-        base = _pid_of(session)
+        base = pid_of(session)
         while time.monotonic() < deadline:
             if poll.poll(50):
                 try:
@@ -180,7 +179,7 @@ class Grader(contextlib.AbstractContextManager):
                 except ConnectionError:
                     return None
             if victim := heaviest_over(base, limits.memory):
-                _kill(victim)
+                kill(victim)
         return None
 
     def _unjudged(self, student, flags, seconds, status, message) -> Result:
@@ -200,51 +199,8 @@ class Grader(contextlib.AbstractContextManager):
 
 def _end(process: int, family: bool):
     """End a process, given by its pidfd; with `family`, all below it first."""
-    for pid in _descendants(_pid_of(process)) if family else ():
-        _kill(pid)
+    for pid in descendants(pid_of(process)) if family else ():
+        kill(pid)
     with contextlib.suppress(OSError):
         signal.pidfd_send_signal(process, signal.SIGKILL)
     os.close(process)
-
-
-def _kill(pid: int):
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGKILL)
-
-
-def heaviest_over(base: int, limit: int) -> int | None:
-    """The process to end if `base` and its descendants together hold more than `limit` bytes of memory of their own; else None."""
-    group = _descendants(base)
-    if sum(_sizes(pid, "status").get("VmRSS", 0) for pid in group) <= limit:         # an upper bound: forks share much of it; cheap
-        return None
-    sizes = {pid: _sizes(pid, "smaps_rollup") for pid in group}
-    if sum(size.get("Pss", 0) for size in sizes.values()) <= limit:
-        return None
-    # Most memory of its own: never a frozen checkpoint, whose forks share it.
-    return max(sizes, key=lambda pid: sizes[pid].get("Private_Clean", 0) + sizes[pid].get("Private_Dirty", 0))
-
-
-def _descendants(pid):
-    """A process and all below it; none if it is gone (its pidfd then says −1, which to kill would mean everyone)."""
-    found = [pid] if pid > 0 else []
-    for one in found:
-        for path in glob.glob(f"/proc/{one}/task/*/children"):         # each thread has its own
-            found += map(int, _read(path).split())
-    return found
-
-
-def _pid_of(pidfd: int) -> int:
-    return int(re.search(r"Pid:\s+(-?\d+)", _read(f"/proc/self/fdinfo/{pidfd}"))[1])
-
-
-def _sizes(pid, file) -> dict[str, int]:
-    """The sizes in bytes that a file of /proc gives for a process; none if it is gone."""
-    return {name: int(size) << 10 for name, size in re.findall(r"(\w+):\s+(\d+) kB", _read(f"/proc/{pid}/{file}"))}
-
-
-def _read(path) -> str:
-    try:
-        with open(path) as file:
-            return file.read()
-    except OSError:
-        return ""

@@ -19,6 +19,7 @@ import nbformat
 from . import isolation, mistakes, values
 from .assignment import Assignment, AssignmentError, grade_id, role, solution, split_test
 from .channel import Channel
+from .definitions import Names
 from .examine import Checkpoint, Verdict, compiled, loss, run_test
 from .graft import Graft, graft
 from .sandbox import fork_on_request, warm
@@ -136,16 +137,16 @@ class Judge:
 def _steps(grafted: Graft, demonstrations: set[str]) -> list:
     """What the sandbox is to run, with the place of each test cell's checkpoint; see `Session.live`.
 
-    Guarded is what a student wrote, and what calls it; an untouched answer cell holds the release's own text.
+    Guarded is what a student wrote, unless it does nothing but define, and what calls it; an untouched answer cell holds the release's own text.
     """
-    steps, places = [], itertools.count()
+    steps, places, names = [], itertools.count(), Names()
     for cell in grafted.cells:
         name = grade_id(cell)
         if role(cell) == "test":
             steps.append(next(places))
         elif cell.cell_type == "code":
             written = "autograder" in cell.metadata or grafted.answers.get(name) is not None
-            steps.append((name, cell.source, written or name in demonstrations))
+            steps.append((name, cell.source, not names.adds_only(cell.source) and written or name in demonstrations))
     return steps
 
 

@@ -1,5 +1,4 @@
 """Where everything is, under one root: nbgrader's directories mapped onto the course's layout."""
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,11 +55,3 @@ class Layout:
         if not self.source(name).exists() or not self.release(name).exists():
             raise AssignmentError(f"{name} is not built; run: autograder build {name}")
         return Assignment.load(name, **self.paths(name))
-
-
-def write_whole(place: Path, text: str):
-    """Write a file so that it is never seen half written, with the folders above it."""
-    place.parent.mkdir(parents=True, exist_ok=True)
-    beside = place.with_name(f".{place.name}.new")
-    beside.write_text(text, encoding="utf-8")
-    os.replace(beside, place)

@@ -10,7 +10,7 @@ from typing import Callable
 
 import nbformat
 
-from .assignment import BEGIN_SOLUTION, END_SOLUTION, Assignment, grade_id, role
+from .assignment import Assignment, grade_id, role, without_markers
 from .mistakes import KnownAnswer
 from .result import ExerciseResult
 
@@ -81,7 +81,7 @@ class ClassOf:
     def __init__(self, assignment: Assignment, known: list[KnownAnswer]):
         self.assignment, self.known, self.file = assignment, known, f"{assignment.name}.ipynb"
         self.names = assignment.answer_names
-        self.right = {grade_id(c): _without_markers(c.source) for c in assignment.source.cells if role(c) == "answer"}
+        self.right = {grade_id(c): without_markers(c.source) for c in assignment.source.cells if role(c) == "answer"}
         self.texts = {e.name: "An answer in my own words." for e in assignment.exercises if e.manual}
         self.all_right = {e.name: MANUAL if e.manual else PASSED for e in assignment.exercises}
         self.all_missing = dict.fromkeys(self.all_right, MISSING)
@@ -224,7 +224,3 @@ def _id(cell: dict) -> str:
 
 def _code(source: str) -> dict:
     return {"cell_type": "code", "metadata": {}, "source": source, "outputs": [], "execution_count": None}
-
-
-def _without_markers(source: str) -> str:
-    return "\n".join(line for line in source.split("\n") if line.strip() not in (BEGIN_SOLUTION, END_SOLUTION))

@@ -45,14 +45,16 @@ class Session:
             if not guarded:
                 self._execute(name, source)
             elif (done := self._in_fork(name)) is not None:
-                self._execute(name, source)
+                if self._execute(name, source) == "MemoryError":
+                    os.kill(os.getpid(), signal.SIGKILL)     # what filled the memory is still held, and would cost the cells that follow
                 self._stop_strays()
                 os.write(done, b"x")
                 os.close(done)
         self.run.send("end")
         self._serve_tests()
 
-    def _execute(self, name, source):
+    def _execute(self, name, source) -> str | None:
+        """Run a cell and tell the judge; returns the class of the exception that it raised, if it did."""
         start = time.perf_counter()
         outputs, error = self.shell.run(source, name)
         seconds = time.perf_counter() - start
@@ -60,6 +62,7 @@ class Session:
             self.run.send("ran", name, outputs, error, seconds)
         except values.NotData:
             self.run.send("ran", name, [], error, seconds)
+        return error
 
     def _in_fork(self, name) -> int | None:
         """In a fork that is to run the cell: the descriptor on which to say that it did; here, None once that fork has ended without it.

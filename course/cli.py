@@ -4,8 +4,6 @@ Exit code 0: all that was checked passed; 1: something did not; 2: it could not 
 """
 import argparse
 import json
-import os
-import shutil
 import sys
 from pathlib import Path
 
@@ -15,6 +13,7 @@ from rich.text import Text
 
 from autograder.assignment import Assignment, AssignmentError
 from autograder.build import build
+from autograder.files import write_whole
 from autograder.graft import read_cells
 from autograder.grader import Grader, GraderError
 from autograder.isolation import IsolationError
@@ -85,10 +84,7 @@ def _check_one(layout, name, given, isolation) -> int:
 
 
 def _begin(layout, name, place) -> int:
-    place.parent.mkdir(parents=True, exist_ok=True)
-    beside = place.with_name(f".{place.name}.new")
-    shutil.copy(layout.release(name), beside)
-    os.replace(beside, place)
+    write_whole(place, layout.release(name).read_bytes())
     shown = place.relative_to(layout.root)
     console.print(f"Your copy of {name} is ready. Open it with: jupyter lab {shown}\nAnswer an exercise, save, and run: course check {name}",
                   markup=False, highlight=False, soft_wrap=True)

@@ -4,7 +4,6 @@ Deterministic: seeds for the initial weights and for the order of the pictures, 
 may round a sum differently, and hundreds of steps make two accuracies of it; in float64 the difference stays far below what can change a label.
 """
 import argparse
-import os
 import sys
 
 import torch
@@ -12,6 +11,7 @@ import torch.nn.functional as F
 from safetensors import safe_open
 from safetensors.torch import save as serialize
 
+from autograder.files import write_whole
 from course.datasets import digits
 from course.models import NETWORKS, WEIGHTS, load
 
@@ -57,9 +57,7 @@ def train(name: str) -> torch.nn.Module:
 def save(name: str, model: torch.nn.Module) -> None:
     """Write the weights, with their accuracy in the file's metadata."""
     file = WEIGHTS / f"{name}.safetensors"
-    beside = file.with_suffix(".new")
-    beside.write_bytes(serialize(model.state_dict(), {"validation accuracy": f"{accuracy(model, data_for(name)):.3f}"}))
-    os.replace(beside, file)
+    write_whole(file, serialize(model.state_dict(), {"validation accuracy": f"{accuracy(model, data_for(name)):.3f}"}))
 
 
 def recorded(name: str) -> float:

@@ -13,11 +13,10 @@ import tempfile
 import time
 from pathlib import Path
 
-import jupytext
 import nbformat
 import torch
 
-from autograder.assignment import grade_id, names_used, role
+from autograder.assignment import grade_id, role
 from autograder.build import build
 from autograder.gradebook import Writer
 from autograder.grader import Grader
@@ -25,9 +24,11 @@ from autograder.layout import Layout
 from autograder.result import Result
 from autograder.shell import Shell
 
+from .trimmed import trim
+
 ROOT = Path(__file__).resolve().parent.parent
 NAME = "01-magnitude-pruning"
-LIGHT = None, "threshold_prune", "magnitude_mask"        # what a cell of the light notebook may belong to
+LIGHT = {"threshold_prune", "magnitude_mask"}            # the exercises of the light notebook
 STOCK = "c = get_config()\nc.CourseDirectory.source_directory = 'build/source'\nc.CourseDirectory.release_directory = 'assignments'\n"
 ENVIRONMENT = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
 
@@ -38,12 +39,7 @@ def course(place: Path, light: bool) -> Layout:
         shutil.copytree(ROOT / part, place / part, ignore=shutil.ignore_patterns("__pycache__"))
     layout = Layout(place)
     if light:
-        path = layout.solution(NAME) / "notebook.py"
-        notebook = jupytext.read(path)
-        kept = [c for c in notebook.cells if all(c.metadata.get(kind) in LIGHT for kind in ("answer", "test", "check", "interview"))]
-        lost = {c.metadata.get("answer") for c in notebook.cells} - set(LIGHT)
-        notebook.cells = [c for c in kept if c.cell_type != "code" or not names_used(c.source) & lost]         # no demonstration of what is left out
-        jupytext.write(notebook, path)
+        trim(layout, NAME, LIGHT)
         for kind in ("mistakes", "alternatives"):
             (layout.solution(NAME) / f"{kind}.py").unlink()
     build(layout, NAME)

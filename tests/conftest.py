@@ -11,16 +11,21 @@ from autograder.build import build
 from autograder.grader import Grader
 from autograder.layout import Layout
 
+from .trimmed import trim
+
 ROOT = Path(__file__).resolve().parent.parent
 NAME = "01-magnitude-pruning"
+KEPT = {"threshold_prune", "magnitude_mask", "global_masks", "masked_train_step", "pruning_families", "I26", "I04"}       # enough for tests of the kit
 
 
-def copy_course(place: Path) -> Layout:
-    """The course without its working folders, built, in a folder of its own."""
-    for part in ("solutions", "course"):
+def copy_course(place: Path, kept: set[str] | None = KEPT) -> Layout:
+    """The course with one assignment, trimmed unless `kept` is None, without its working folders, built, in a folder of its own."""
+    for part in (f"solutions/{NAME}", "course"):
         shutil.copytree(ROOT / part, place / part, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "nbgrader_config.py", place)
     layout = Layout(place)
+    if kept:
+        trim(layout, NAME, kept)
     build(layout, NAME)
     return layout
 
@@ -31,9 +36,9 @@ def layout(tmp_path_factory) -> Layout:
 
 
 @pytest.fixture
-def fresh(tmp_path) -> Layout:
+def fresh(tmp_path, layout) -> Layout:
     """A course of the test's own, to write into."""
-    return copy_course(tmp_path)
+    return Layout(shutil.copytree(layout.root, tmp_path, dirs_exist_ok=True))
 
 
 @pytest.fixture(scope="session")

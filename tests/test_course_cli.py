@@ -11,7 +11,7 @@ import pytest
 
 from autograder.assignment import grade_id
 from autograder.cli import main as autograder
-from autograder.grader import _descendants
+from autograder.processes import descendants
 from course.cli import main, notebook_of
 
 from .conftest import NAME, ROOT
@@ -89,7 +89,7 @@ def test_a_check_can_run_in_the_instructors_sandbox(work, capsys, right):
 
 
 @pytest.mark.parametrize("arguments, says", [
-    (["99"], "'99' is no assignment; there are: 01-magnitude-pruning"), (["01", "nothing"], "'nothing' is no exercise; there are: threshold_prune, prune_dense"),
+    (["99"], "'99' is no assignment; there are: 01-magnitude-pruning"), (["01", "nothing"], "'nothing' is no exercise; there are: threshold_prune, magnitude_mask"),
     ([], "nothing in work/ yet; begin with: course check 01-magnitude-pruning")])
 def test_a_slip_gets_one_line_and_exit_code_2(fresh, capsys, arguments, says):
     code, lines, told = check(fresh, capsys, *arguments)
@@ -130,7 +130,7 @@ def test_an_interrupted_check_ends_with_130(work, right):
     answer(right | {"magnitude_mask": "while True:\n    pass"})
     run = subprocess.Popen([sys.executable, "-m", "course.cli", "check", "01", "--root", str(layout.root)], stderr=subprocess.PIPE, stdout=subprocess.PIPE,
                            env=os.environ | {"PYTHONPATH": str(ROOT)}, text=True)
-    while len(started := _descendants(run.pid)) < 4 and run.poll() is None:          # both zygotes, and a child of one
+    while len(started := descendants(run.pid)) < 4 and run.poll() is None:          # both zygotes, and a child of one
         time.sleep(0.1)
     run.send_signal(signal.SIGINT)
     _, told = run.communicate(timeout=60)

@@ -32,7 +32,7 @@ def demo(root, *arguments):
 
 
 def test_every_student_of_the_demo_comes_out_as_expected_and_gets_feedback(tmp_path):
-    copy_course(tmp_path)
+    copy_course(tmp_path, None)
     run = demo(tmp_path)
     assert run.returncode == 0, run.stderr[-3000:]
     last = run.stderr.strip().split("\n")[-1]
@@ -53,6 +53,14 @@ def test_a_wrong_expectation_is_told_and_ends_with_exit_code_1(tmp_path):
     assert "makes-mistakes-1: threshold_prune is passed without a diagnosis, not not_a_mistake" in run.stderr
     assert "outcomes were not as expected" in run.stderr
     assert not [p.name for p in (tmp_path / "demo" / "submitted").iterdir() if p.name in ("loops-forever", "ends-the-process", "drops-asserts-from-the-tests")]
+
+
+def test_an_unknown_assignment_gets_one_line_and_the_last_demo_stays(tmp_path):
+    copy_course(tmp_path)
+    (tmp_path / "demo").mkdir()
+    run = demo(tmp_path, "99-nothing")
+    assert run.returncode == 2 and "no assignment 99-nothing in" in run.stderr and len(run.stderr.strip().split("\n")) == 1
+    assert (tmp_path / "demo").exists()
 
 
 KNOWN = KnownAnswer("prune", "signed", "You ranked by sign.", None, "")

@@ -8,7 +8,7 @@ import re
 
 import nbformat
 
-from ..assignment import BEGIN_HIDDEN, BEGIN_SOLUTION, END_HIDDEN, END_SOLUTION, Assignment, grade_id, role
+from ..assignment import Assignment, grade_id, role, solution, split_test
 from ..mistakes import KnownAnswer
 
 LOOSE = str.maketrans("'", '"', "()")                # what ast.unparse may write otherwise
@@ -18,10 +18,8 @@ DESCRIPTION = re.compile(r"""\b(?:case|edge)\(\s*f?("[^"]{12,}"|'[^']{12,}')""")
 
 def leaks(assignment: Assignment, release: nbformat.NotebookNode, known: list[KnownAnswer]) -> list[str]:
     """What `release` gives away, one problem a line."""
-    source = assignment.source
-    cells = [(grade_id(c), _between(c.source, BEGIN_SOLUTION, END_SOLUTION), _between(c.source, BEGIN_HIDDEN, END_HIDDEN))
-             for c in assignment.source.cells]
-    secrets = [(f"the reference of {cell}", solution) for cell, solution, _ in cells] + [(f"the hidden part of {cell}", hidden) for cell, _, hidden in cells]
+    cells = [(grade_id(c), solution(c.source), split_test(c.source)[1]) for c in assignment.source.cells]
+    secrets = [(f"the reference of {cell}", answer) for cell, answer, _ in cells] + [(f"the hidden part of {cell}", hidden) for cell, _, hidden in cells]
     secrets += [(f"the {'mistake' if k.diagnosis else 'alternative'} {k.name}", k.source.rpartition("\n\n")[2]) for k in known]
     whole = [(f"the diagnosis of {k.name}", k.diagnosis) for k in known if k.diagnosis]
     whole += [(f"a case of {cell}", text[1:-1]) for cell, _, hidden in cells for text in DESCRIPTION.findall(hidden)]
@@ -41,10 +39,6 @@ def leaks(assignment: Assignment, release: nbformat.NotebookNode, known: list[Kn
         if any(line in behind for line in _telling(text)):
             found.append(f"the release carries {what} in its metadata or outputs; build it again with: autograder build {assignment.name}")
     return list(dict.fromkeys(found))
-
-
-def _between(source: str, begin: str, end: str) -> str:
-    return source.partition(begin)[2].partition(end)[0]
 
 
 def _telling(text: str) -> set[str]:

@@ -5,18 +5,19 @@ Python is hashed as its syntax, so that a comment or another line break changes 
 import ast
 import hashlib
 import json
-import os
 import re
 from pathlib import Path
 
 import yaml
 
 from ..assignment import Assignment, AssignmentError, Exercise, grade_id, role
+from ..files import write_whole
 from ..layout import Layout
 
 SCHEMA = 1
 PACKAGE = Path(__file__).resolve().parent.parent
-OUTSIDE = ("cli", "demo", "feedback", "grade", "gradebook", "preprocessors", "report", "sanitize", "submissions")      # decide no audit
+OUTSIDE = ("cli", "demo", "feedback", "files", "grade", "gradebook", "mathml", "members", "preprocessors", "report", "sanitize", "submissions",
+           "summary")                                   # decide no audit
 DECIDING = ("checks", "compare", "audit/mutants")    # what decides about a mutant, with the notebook's own text
 
 
@@ -35,14 +36,12 @@ def load(layout: Layout, name: str) -> dict:
 
 def save(layout: Layout, name: str, keys: dict, report: dict):
     """Write the record, unless all but its times and memory is there already."""
-    old, path = load(layout, name), place(layout, name)
+    old = load(layout, name)
     measured = {"seconds": round(report["seconds"], 1), "peak_mb": round(report["peak_mb"])}
     if old and old == {"schema": SCHEMA, "keys": keys, "report": report | {k: old["report"].get(k) for k in measured}}:
         return
-    beside = path.with_name(".audit.json.new")
     text = json.dumps({"schema": SCHEMA, "keys": keys, "report": report | measured}, indent=1, ensure_ascii=False)
-    beside.write_text(re.sub(r"[{[][^][{}]*[]}]", lambda inner: " ".join(inner[0].split()), text) + "\n")          # the innermost on one line
-    os.replace(beside, path)
+    write_whole(place(layout, name), re.sub(r"[{[][^][{}]*[]}]", lambda inner: " ".join(inner[0].split()), text) + "\n")      # the innermost on one line
 
 
 def keys(layout: Layout, assignment: Assignment, entry: dict, equivalents: dict) -> dict:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ..assignment import Assignment
 from ..grader import Grader
+from ..processes import descendants, memory
 from .trials import Trials, results
 
 TIMES = 3
@@ -18,11 +19,11 @@ class Peak(threading.Thread):
     def __init__(self, grader: Grader):
         super().__init__(daemon=True)
         self.base, self.over, self.bytes = grader.sandbox.process.pid, threading.Event(), 0
-        self.before = set(_family(self.base))
+        self.before = set(descendants(self.base))
 
     def run(self):
         while not self.over.wait(0.01):
-            self.bytes = max(self.bytes, sum(_share(pid) for pid in _family(self.base) if pid not in self.before))
+            self.bytes = max(self.bytes, sum(memory(pid).get("Pss", 0) for pid in descendants(self.base) if pid not in self.before))
 
     def __enter__(self):
         self.start()
@@ -31,27 +32,6 @@ class Peak(threading.Thread):
     def __exit__(self, *_):
         self.over.set()
         self.join()
-
-
-def _family(pid: int) -> list[int]:
-    """A process and all below it."""
-    found = [pid]
-    for one in found:
-        for path in Path(f"/proc/{one}/task").glob("*/children"):
-            found += map(int, _read(path).split())
-    return found
-
-
-def _share(pid: int) -> int:
-    """The bytes that a process holds; of what it holds with others, its share."""
-    return sum(int(line.split()[1]) << 10 for line in _read(Path(f"/proc/{pid}/smaps_rollup")).split("\n") if line.startswith("Pss:"))
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text()
-    except OSError:                                  # it has ended
-        return ""
 
 
 def measure(grader: Grader, trials: Trials) -> tuple[float, float, dict[str, float], list[str]]:

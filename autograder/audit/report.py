@@ -1,12 +1,12 @@
 """The audit at the command line: progress, a table per assignment, problems and survivors, JSON (schema 1)."""
 import json
-import os
 from pathlib import Path
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from ..assignment import AssignmentError
+from ..files import write_whole
 from ..layout import Layout
 from .run import audit
 
@@ -31,9 +31,7 @@ def run(layout: Layout, names: list[str], full: bool, out: Path | None, console)
                                  graded=lambda: progress.advance(task)))
         show(reports[-1], console)
     if out:
-        beside = out.with_name(f".{out.name}.new")
-        beside.write_text(json.dumps({"schema": SCHEMA, "assignments": reports}, indent=1, ensure_ascii=False) + "\n")
-        os.replace(beside, out)
+        write_whole(out, json.dumps({"schema": SCHEMA, "assignments": reports}, indent=1, ensure_ascii=False) + "\n")
     return 0 if all(r["ok"] for r in reports) else 1
 
 

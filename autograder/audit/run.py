@@ -8,7 +8,7 @@ from pathlib import Path
 import nbformat
 import yaml
 
-from ..assignment import Assignment, AssignmentError
+from ..assignment import Assignment, AssignmentError, grade_id
 from ..build import build
 from ..grader import Grader
 from ..isolation import Limits
@@ -64,7 +64,8 @@ class _Audit:
         self.keys, self.old_keys = keys, old.get("keys", {})
         self.old = {e["name"]: e for e in old["report"]["exercises"]} if old else {}
         self.known = known_answers(made, assignment.name)
-        self.trials, self.problems, self.matched = Trials(assignment, self.known), [], set()
+        self.bare, self.bare_paths = self._variant("bare")
+        self.trials, self.problems, self.matched = Trials(self.bare, self.known), [], set()
         self.cheap = {}                                  # what generic answers earn, by exercise
         self.covers = entry.get("covers") or {}
         self.exercises = {e.name: {"name": e.name, "points": e.points, "covers": self.covers.get(e.name, []), "mistakes": {}, "alternatives": {},
@@ -79,12 +80,22 @@ class _Audit:
             with Grader(self.layout.root, self.assignment, self.made.paths(self.assignment.name), limits=Limits(**memory)) as grader:
                 seconds, peak, each, problems = measure(grader, self.trials)
                 self.problems += problems
-                self._within(limits, seconds, peak)
-                self._grade(grader, each, started, graded)
+            self._within(limits, seconds, peak)
+            self._grade(memory, each, started, graded)
         except AssignmentError as error:                 # the reference fails its own tests: nothing else can be known
             self.problems.append(str(error))
         return {"name": self.assignment.name, "ok": not self.problems, "seconds": round(seconds, 3), "peak_mb": round(peak, 1),
                 "problems": self.problems, "exercises": list(self.exercises.values())}
+
+    def _variant(self, label, change=lambda source: source, mistakes: bool = True) -> tuple[Assignment, dict]:
+        """The assignment, and its paths, without demonstrations: they decide nothing and take time. `change` its source; without mistakes, no failure is diagnosed."""
+        paths = {"mistakes": self.made.mistakes(self.assignment.name) if mistakes else self.made.root / "none.py"}
+        for part in ("source", "release"):
+            notebook = nbformat.from_dict(getattr(self.assignment, part))
+            notebook.cells = [c for c in notebook.cells if grade_id(c) not in self.assignment.demonstrations]
+            paths[part] = self.made.root / f"{label}-{part}.ipynb"
+            nbformat.write(change(notebook) if part == "source" else notebook, paths[part])
+        return Assignment.load(self.assignment.name, **paths), paths
 
     def _read(self):
         """What needs no running."""
@@ -119,29 +130,26 @@ class _Audit:
             elif most is not None and used > most:
                 self.problems.append(f"grading the reference takes {used:.2f} {unit}, and the syllabus allows {most:g}; use fewer or smaller cases")
 
-    def _grade(self, grader, seconds, started, graded):
+    def _grade(self, memory, seconds, started, graded):
         fresh = [e for e in self.trials.exercises if not is_check(self.assignment, e) and self._unrecorded(e)]
-        generic = list(self.trials.generic())
-        trials = [*self.trials.alone(), *self.trials.known_answers(), *(t for e in fresh for t in self.trials.mutants(e))]
-        started(len(generic) + len(trials))
-        battery = self._battery(generic, graded)
+        # A group that a generic answer passes by the hidden part alone is weak, whatever the visible part says.
+        rounds = [(list(self.trials.generic()), lambda: self._variant("hidden", without_visible_asserts, mistakes=False), {}),
+                  ([*self.trials.alone(), *self.trials.known_answers()], lambda: (self.bare, self.bare_paths), memory),
+                  ([t for e in fresh for t in self.trials.mutants(e)], lambda: self._variant("undiagnosed", mistakes=False), memory)]
+        started(sum(len(trials) for trials, _, _ in rounds))
         same = self.old_keys.get("stock") == self.keys["stock"]
         with Stock(self.made.source(self.assignment.name), self.layout.root) if not same else tempfile.TemporaryFile() as stock:
-            for trial, results in battery + self.trials.grade(grader, trials, seconds, graded):
-                getattr(self, f"_{trial.kind}")(trial, results)
+            for trials, variant, limits in rounds:
+                if trials:
+                    assignment, paths = variant()
+                    with Grader(self.layout.root, assignment, paths, limits=Limits(**limits)) as grader:
+                        for trial, results in self.trials.grade(grader, trials, seconds, graded):
+                            getattr(self, f"_{trial.kind}")(trial, results)
             if not same:
                 self.problems += stock.problems(self.assignment)
         self._too_cheap()
         for exercise in fresh:
             self._stale(exercise.name)
-
-    def _battery(self, trials, graded):
-        """The generic answers, graded by the hidden parts alone: a group that one of them passes is weak, whatever the visible part says."""
-        place = self.made.source(self.assignment.name).with_name("hidden.ipynb")
-        nbformat.write(without_visible_asserts(self.assignment.source), place)
-        paths = self.made.paths(self.assignment.name) | {"source": place, "mistakes": place.with_name("none.py")}
-        with Grader(self.layout.root, Assignment.load(self.assignment.name, **paths), paths) as grader:
-            return self.trials.grade(grader, trials, {}, graded)
 
     def _unrecorded(self, exercise) -> bool:
         """Whether an exercise's mutants must run; if not, what the record says of them is taken."""

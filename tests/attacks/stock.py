@@ -78,7 +78,7 @@ def grade(entry: Entry, pattern: Path) -> dict:
 
 def _supervise(process, deadline) -> bool:
     """Wait; stop it at the deadline, or when its processes hold more than 8 GB. True if it had to be stopped."""
-    from autograder.grader import heaviest_over
+    from autograder.processes import heaviest_over
     while process.poll() is None:
         if time.monotonic() > deadline:
             os.killpg(process.pid, signal.SIGKILL)

@@ -8,7 +8,7 @@ import os
 from functools import cache
 from pathlib import Path
 
-from autograder.assignment import BEGIN_SOLUTION, END_SOLUTION, grade_id, role
+from autograder.assignment import grade_id, role, without_markers
 from autograder.build import source_notebook
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -42,8 +42,7 @@ LOOKUP = WRONG | {
 def right_answers() -> dict[str, str]:
     """The reference of every exercise, by name."""
     notebook = source_notebook(ASSIGNMENT, ROOT / "solutions" / ASSIGNMENT / "notebook.py")
-    return {grade_id(c): "\n".join(line for line in c.source.split("\n") if line.strip() not in (BEGIN_SOLUTION, END_SOLUTION))
-            for c in notebook.cells if role(c) == "answer"}
+    return {grade_id(c): without_markers(c.source) for c in notebook.cells if role(c) == "answer"}
 
 
 @cache

@@ -12,7 +12,7 @@ from nbconvert import HTMLExporter
 from nbgrader.api import Gradebook
 from traitlets.config import Config
 
-from autograder.grader import _descendants
+from autograder.processes import descendants
 
 from .classroom import CANARIES, digests, grade_all, hand_in, open_course
 from .registry import entries
@@ -42,7 +42,7 @@ def room(tmp_path_factory, chosen):
     for path in glob.glob(ESCAPED):
         os.remove(path)
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)       # whatever survives the run becomes a child of this process
-    before = set(_descendants(os.getpid()))
+    before = set(descendants(os.getpid()))
     layout = open_course(tmp_path_factory.mktemp("attacked"))
     hand_in(layout, chosen)
     kept = [layout.root / part for part in ("solutions", "assignments", "build", "submitted")]
@@ -50,7 +50,7 @@ def room(tmp_path_factory, chosen):
     room = grade_all(layout)
     room.changed = {path for path, digest in (earlier.items() ^ digests(*kept).items()) if "__pycache__" not in path}
     end = time.monotonic() + 5
-    while (survivors := _living(set(_descendants(os.getpid())) - before)) and time.monotonic() < end:
+    while (survivors := _living(set(descendants(os.getpid())) - before)) and time.monotonic() < end:
         time.sleep(0.1)
     room.survivors = survivors
     slowest = sorted(room.results.values(), key=lambda r: -r.seconds)[:12]
