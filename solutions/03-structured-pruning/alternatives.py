@@ -319,8 +319,7 @@ def global_unstructured_of_torch(model, channel_ratio, weight_sparsity):
     prune.global_unstructured([(m, "weight") for m in weighted.values()], prune.L1Unstructured, amount=count)
     masks = {}
     for name, m in weighted.items():
-        masks[name + ".weight"] = m.weight_mask.bool()
-        prune.remove(m, "weight")
+        masks[name + ".weight"] = m.weight_mask.bool()             # the layers stay reparametrised: their weight is weight_orig · weight_mask
     return new, masks
 
 

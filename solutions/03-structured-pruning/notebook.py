@@ -1055,7 +1055,8 @@ assert np.allclose(_new[2].weight.tolist(), [[0.0]])
 def _prune_and_look(prune, model, channel_ratio, weight_sparsity, x):
     """The masks, the new network's weights and output; then what is left of the given one after the new one was changed."""
     new, masks = prune(model, channel_ratio, weight_sparsity)
-    weights = {name: p.detach().clone() for name, p in new.named_parameters() if p.dim() >= 2}
+    layers = {name: m for name, m in new.named_modules() if isinstance(m, (nn.Linear, nn.Conv2d))}
+    weights = {f"{name}.weight": layer.weight.detach().clone() for name, layer in layers.items()}        # as they are used, reparametrised or not
     with torch.no_grad():
         try:
             output = new.eval()(x)
