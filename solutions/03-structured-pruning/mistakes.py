@@ -457,8 +457,8 @@ def _slim(model, ratio, score=lambda m: m.weight.detach().abs(), spare=True, cou
     keep = torch.ones(len(order), dtype=torch.bool)
     keep[order[:count(ratio * len(order))]] = False
     masks = dict(zip(scores, keep.split([len(s) for s in scores.values()])))
-    if spare:
-        for name, s in scores.items():
+    for name, s in scores.items():
+        if spare and not masks[name].any():
             masks[name][s.argmax()] = True
     return masks
 
@@ -600,7 +600,19 @@ class ties_go_at_once:
         chosen = round(ratio * len(every))
         masks = {name: gamma > (every[chosen - 1] if chosen else -1) for name, gamma in gammas.items()}
         for name, gamma in gammas.items():
-            masks[name][gamma.argmax()] = True
+            if not masks[name].any():
+                masks[name][gamma.argmax()] = True
+        return masks
+
+
+@mistake("slimming_loss", "You keep the largest |γ| of every layer, also where the layer has others left: where |γ| tie, that brings back a channel that should go.")
+class largest_always_kept:
+    slimming_loss = _right_loss
+
+    def slimming_masks(model, ratio):
+        masks = _right_masks(model, ratio)
+        for name, m in _norms_of(model).items():
+            masks[f"{name}.weight"][m.weight.detach().abs().argmax()] = True
         return masks
 
 

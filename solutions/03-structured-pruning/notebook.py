@@ -540,8 +540,8 @@ plt.show()
 # <details><summary>Hint 2</summary><code>model.named_modules()</code> lists all modules; two classes count. For the masks collect the |γ| in a
 # dictionary, join them with <code>torch.cat</code>, rank once, and split again.</details>
 # <details><summary>Hint 3</summary>Loss: <code>lam * sum(m.weight.abs().sum() for m in …)</code>. Masks: an all-True vector of length N, the first
-# <code>round(ratio * N)</code> positions of <code>argsort</code> set to False, <code>split</code> by the layers' sizes; then, for each layer, set the
-# position of its <code>argmax</code> to True.</details>
+# <code>round(ratio * N)</code> positions of <code>argsort</code> set to False, <code>split</code> by the layers' sizes; then, in each layer that has
+# nothing left, set the position of its <code>argmax</code> to True.</details>
 
 # %% answer="slimming_loss"
 def slimming_loss(model, lam):
@@ -562,7 +562,8 @@ def slimming_masks(model, ratio):
     keep[order[:round(ratio * len(order))]] = False
     masks = dict(zip(gammas, keep.split([len(g) for g in gammas.values()])))
     for name, gamma in gammas.items():
-        masks[name][gamma.argmax()] = True               # the largest goes only if all of its layer go
+        if not masks[name].any():
+            masks[name][gamma.argmax()] = True
     return masks
     ### END SOLUTION
 
@@ -653,6 +654,7 @@ exam.law("a layer about to be emptied", _spares_the_largest, [
 ], of="slimming_masks", probe=_mask_and_look)
 exam.law("ties and ends", _spares_the_largest, [
     edge("all |γ| alike in two layers, ratio = 0.5", _alike, 0.5),
+    edge("all |γ| alike in two layers, ratio = 0.35", _alike, 0.35),
     edge("all |γ| alike in two layers, ratio = 1", _alike, 1.0),
     edge("a tie across the cut and across layers, ratio = 0.5", _tied, 0.5),
     edge("ratio = 0 keeps everything", _mlp, 0.0),
