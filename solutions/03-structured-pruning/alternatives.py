@@ -213,7 +213,7 @@ class loops_in_numpy:
 
 
 @alternative("fpgm_scores")
-class one_hook_of_relu:
+class zeros_of_the_relu:
     def fpgm_scores(conv):
         f = conv.weight.reshape(conv.out_channels, -1)
         return torch.stack([(f - row).square().sum(1).sqrt().sum() for row in f]).detach()
