@@ -281,9 +281,8 @@ class WalkWithACounter:
 
     def csr_decode(values, gaps, shape):
         rows, columns = shape
-        m, at = [[0.0] * columns for _ in range(rows)], -1
-        for v, gap in zip(values, gaps):
-            at += gap
+        m = [[0.0] * columns for _ in range(rows)]
+        for v, at in zip(values, gaps.cumsum() - 1):
             m[at // columns][at % columns] = float(v)
         return m
 

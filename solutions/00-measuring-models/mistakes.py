@@ -1,6 +1,7 @@
 """Wrong answers to the exercises of 00, each with what to tell a student who gave it."""
 import copy
 import heapq
+import itertools
 import math
 from collections import Counter
 
@@ -146,6 +147,13 @@ def equal_values_counted_once(model, nonzero=False):
     return sum(int((p != 0).sum()) if nonzero else p.numel() for p in found.values())
 
 
+@mistake("count_parameters", "You counted modules without inner modules only. A module may own parameters and have modules inside, such as "
+         "nn.MultiheadAttention: ask the model for all, by model.parameters().")
+def innermost_modules(model, nonzero=False):
+    found = {p for m in model.modules() if not list(m.children()) for p in m.parameters()}
+    return sum(int((p != 0).sum()) if nonzero else p.numel() for p in found)
+
+
 def _count(model, x, of, kinds=(nn.Conv2d, nn.Linear), total=sum):
     """Call a copy of the model; the total of `of(layer, input, output)` over the calls of layers of these kinds."""
     found, watched = [], copy.deepcopy(model)
@@ -221,6 +229,13 @@ def left_in_eval_mode(model, x):
     return counts
 
 
+@mistake("count_macs", "Your count is right, but you turned requires_grad off for good. Use torch.no_grad(), or work on a copy.")
+def frozen(model, x):
+    counts = _count(model, x, _macs)
+    model.requires_grad_(False)
+    return counts
+
+
 @mistake("count_macs", "Your count is right, but you called train() on the whole model at the end: modules that were in eval mode no "
          "longer are. Note each module's mode, or work on a copy.")
 def one_mode_for_all(model, x):
@@ -232,10 +247,9 @@ def one_mode_for_all(model, x):
 @mistake("count_macs", "Your count is right, but you called the model itself in training mode, so its batch norms took x into their "
          "running statistics. Work on a copy, or in eval mode.")
 def buffers_changed(model, x):
-    counts = _count(model, x, _macs)
     with torch.no_grad():
         model(x)
-    return counts
+    return _count(model, x, _macs)
 
 
 @mistake("count_macs", "You squared one side of the kernel. Kernels need not be square: K_h · K_w.")
@@ -384,16 +398,16 @@ def _occurring(counts):
     return {symbol: count for symbol, count in counts.items() if count > 0}
 
 
-def _huffman(counts):
-    """Right lengths, for the mistakes that spoil them; 0 for a single symbol."""
-    heap = [(count, number, [symbol]) for number, (symbol, count) in enumerate(counts.items())]
+def _huffman(counts, joins_last=False):
+    """Right lengths, for the mistakes that spoil them; 0 for a single symbol. A join keeps a place among equal counts, or comes last."""
+    heap, last = [(count, number, [symbol]) for number, (symbol, count) in enumerate(counts.items())], itertools.count(len(counts))
     lengths = dict.fromkeys(counts, 0)
     heapq.heapify(heap)
     while len(heap) > 1:
         (a, _, some), (b, number, others) = heapq.heappop(heap), heapq.heappop(heap)
         for symbol in some + others:
             lengths[symbol] += 1
-        heapq.heappush(heap, (a + b, number, some + others))
+        heapq.heappush(heap, (a + b, next(last) if joins_last else number, some + others))
     return lengths
 
 
@@ -408,10 +422,33 @@ def nothing_for_one_symbol(counts):
     return _huffman(_occurring(counts))
 
 
+@mistake("huffman_lengths", "A single symbol got 0 bits. Nobody could count such words in a stream: give it length 1.")
+def nothing_for_one_symbol_joins_last(counts):
+    return _huffman(_occurring(counts), joins_last=True)
+
+
 @mistake("huffman_lengths", "You gave words to symbols that never occur, and lengthened other words to do so. Leave out what has count 0.")
 def zero_counts_coded(counts):
     lengths = _huffman(counts)
     return lengths if len(lengths) != 1 else dict.fromkeys(lengths, 1)
+
+
+@mistake("huffman_lengths", "You gave words to symbols that never occur, and lengthened other words to do so. Leave out what has count 0.")
+def zero_counts_coded_joins_last(counts):
+    lengths = _huffman(counts, joins_last=True)
+    return lengths if len(lengths) != 1 else dict.fromkeys(lengths, 1)
+
+
+@mistake("huffman_lengths", "You listed symbols that never occur, with length 0. Leave them out.")
+def zero_counts_listed(counts):
+    lengths = _huffman(_occurring(counts))
+    return dict.fromkeys(counts, 0) | (lengths if len(lengths) != 1 else dict.fromkeys(lengths, 1))
+
+
+@mistake("huffman_lengths", "You listed symbols that never occur, with length 0. Leave them out.")
+def zero_counts_listed_joins_last(counts):
+    lengths = _huffman(_occurring(counts), joins_last=True)
+    return dict.fromkeys(counts, 0) | (lengths if len(lengths) != 1 else dict.fromkeys(lengths, 1))
 
 
 @mistake("huffman_lengths", "You rounded −log₂ p up. Those are Shannon's lengths: a prefix code with them exists, but it is not the "
@@ -469,11 +506,25 @@ def most_frequent_joined(counts):
     return lengths
 
 
-@mistake("huffman_lengths", "You sorted once, and then always joined the next symbol to what was joined before. A join may be more "
-         "frequent than the next two symbols together: look for the two smallest after every join.")
+@mistake("huffman_lengths", "You always joined the next symbol to what was joined before: the counts were sorted once, or a join's "
+         "count was not the sum of its two. Add them, and look for the two smallest after every join.")
 def sorted_once(counts):
-    ranked = [symbol for symbol, _ in sorted(_occurring(counts).items(), key=lambda item: (-item[1], str(item[0])))]
-    return {symbol: min(place, max(1, len(ranked) - 1)) for place, symbol in enumerate(ranked, 1)}
+    ranked = [symbol for symbol, _ in sorted(_occurring(counts).items(), key=lambda item: item[1])]
+    return {symbol: max(1, len(ranked) - max(place, 1)) for place, symbol in enumerate(ranked)}
+
+
+@mistake("huffman_lengths", "You put every join behind all that was left, whatever its count. It has its place by its count, between the "
+         "others: look for the two smallest after every join.")
+def joins_put_last(counts):
+    found = _occurring(counts)
+    line = [[symbol] for symbol in sorted(found, key=found.get)]
+    lengths = dict.fromkeys(found, 1 if len(found) == 1 else 0)
+    while len(line) > 1:
+        joined = line[0] + line[1]
+        for symbol in joined:
+            lengths[symbol] += 1
+        line = [*line[2:], joined]
+    return lengths
 
 
 @mistake("huffman_lengths", "You gave lengths one too large: the root is no bit. Count the joins that a symbol takes part in.")
@@ -496,13 +547,13 @@ def words_for_lengths(counts):
          "together: add them.")
 def joined_by_maximum(counts):
     found = _occurring(counts)
-    heap = sorted((count, number, [symbol]) for number, (symbol, count) in enumerate(found.items()))
+    heap = [(count, [symbol]) for symbol, count in found.items()]
     lengths = dict.fromkeys(found, 1 if len(found) == 1 else 0)
     while len(heap) > 1:
-        (a, _, some), (b, number, others), *rest = heap
+        (a, some), (b, others), *rest = sorted(heap, key=lambda group: group[0])
         for symbol in some + others:
             lengths[symbol] += 1
-        heap = sorted([*rest, (max(a, b), number, some + others)])
+        heap = [*rest, (max(a, b), some + others)]
     return lengths
 
 
@@ -661,6 +712,39 @@ class Positions:
 class FillersAtTheEnd:
     def csr_encode(m, index_bits):
         return _encode(m, index_bits, behind=True)
+
+    def csr_decode(values, gaps, shape):
+        return _decode(values, gaps, shape)
+
+
+@mistake("csr_encode", "You stored a filler as soon as there were 2^index_bits zeros in a row, behind the last non-zero too. Wait for the "
+         "next non-zero: fillers stand only before one.")
+class FillerForEveryRun:
+    def csr_encode(m, index_bits):
+        values, gaps, before = [], [], -1
+        for position, value in enumerate(m.ravel()):
+            if value != 0 or position - before == 2**index_bits:
+                values, gaps, before = [*values, value], [*gaps, position - before], position
+        return np.array(values), np.array(gaps, int), m.shape
+
+    def csr_decode(values, gaps, shape):
+        return _decode(values, gaps, shape)
+
+
+@mistake("csr_encode", "You left out numbers close to zero. Only an exact zero may be left out: compare with 0.")
+class NearlyZeroLeftOut:
+    def csr_encode(m, index_bits):
+        return _encode(np.where(np.abs(m) < 1e-8, 0, m), index_bits)
+
+    def csr_decode(values, gaps, shape):
+        return _decode(values, gaps, shape)
+
+
+@mistake("csr_encode", "You took the numbers in the order in which they lie in memory (order='K' or 'A'). A transposed matrix lies there "
+         "column by column; positions run row by row.")
+class AsInMemory:
+    def csr_encode(m, index_bits):
+        return *_encode(m.ravel(order="K")[None], index_bits)[:2], m.shape
 
     def csr_decode(values, gaps, shape):
         return _decode(values, gaps, shape)

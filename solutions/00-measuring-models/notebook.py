@@ -154,6 +154,7 @@ _frozen[2].bias.requires_grad_(True)
 _recurrent = nn.GRU(3, 4)
 _sparse = nn.Sequential(nn.Linear(6, 5), nn.ReLU(), nn.Linear(5, 3, bias=False))
 _alike = nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(4, 3))
+_attention = nn.MultiheadAttention(4, 2)             # owns parameters, and has a dense layer inside
 _bare, _zero = nn.Sequential(nn.ReLU(), nn.BatchNorm1d(3, affine=False), nn.Flatten()), nn.Sequential(nn.Linear(3, 4))
 with torch.no_grad():
     for _p in _sparse.parameters():
@@ -167,6 +168,7 @@ exam.compare("all parameters", [
     case("dense layers of 5 × 3 and 3 × 2, all frozen but one bias", _frozen, False),
     case("a recurrent layer, whose parameters are not called weight and bias", _recurrent),
     case("two layers of one shape that hold equal values", _alike),
+    case("multi-head attention, which owns parameters beside those of its inner layer", _attention),
 ], weight=2, probe=_count_and_look)
 exam.compare("shared parameters", [
     case("one dense layer in two places", _twice),
@@ -209,8 +211,8 @@ exam.score()
 # - What counts is what is computed: a layer that is called twice counts twice, one that is never called counts 0, layers may be nested at
 #   any depth.
 # - One MAC is one, not two operations. Products with a zero weight count: a dense kernel computes them too.
-# - `model` is left as it was: its hooks (it may have some of its own), the training mode of every module, its parameters and its buffers,
-#   the running statistics of a batch norm in training mode too.
+# - `model` is left as it was: its hooks (it may have some of its own), the training mode of every module, its parameters with their
+#   `requires_grad`, and its buffers, the running statistics of a batch norm in training mode too.
 #
 # Source: Howard et al. (2017), *MobileNets*, section 3.1, equation 2 (they call MACs "mult-adds"); g divides the input channels, as in the
 # documentation of `nn.Conv2d`.
@@ -251,17 +253,19 @@ assert count_macs(nn.Conv2d(4, 8, 3, stride=2, padding=1, groups=2), torch.randn
 assert count_macs(nn.Sequential(nn.Linear(7, 3), nn.ReLU(), nn.Linear(3, 2)), torch.randn(4, 7)) == 4 * (21 + 6)
 ### BEGIN HIDDEN TESTS
 def _count_and_inspect(count, model, x):
-    """What `count` gives for a model that has a hook of its own; then how the model and x are."""
+    """What `count` gives for a model that has hooks of its own; then how the model and x are."""
     import logging
     own = logging.getLogger("own").debug             # takes what a hook takes, does nothing, and can be copied in every way
 
     for layer in model.modules():
         layer.register_forward_hook(own)
+        layer.register_forward_pre_hook(own)
     counted = count(model, x)
-    hooks = [[len(layer._forward_hooks), len(layer._forward_pre_hooks), sum(h == own for h in layer._forward_hooks.values())]
-             for layer in model.modules()]
+    hooks = [[len(found), sum(h == own for h in found.values())]
+             for layer in model.modules() for found in (layer._forward_hooks, layer._forward_pre_hooks)]
     everywhere = torch.nn.modules.module._global_forward_hooks, torch.nn.modules.module._global_forward_pre_hooks
     return {"the count": counted, "the model's hooks": hooks, "the modes": [layer.training for layer in model.modules()],
+            "requires_grad": [p.requires_grad for p in model.parameters()],
             "parameters and buffers": dict(model.state_dict().items()), "hooks on every module": [len(h) for h in everywhere], "x": x}
 
 
@@ -278,6 +282,7 @@ _upward = nn.Sequential(nn.ConvTranspose2d(2, 3, 2, stride=2), nn.Conv2d(3, 1, 2
 _normed = nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Dropout(0.5), nn.Flatten(), nn.Linear(64, 6), nn.BatchNorm1d(6))
 _mixed = copy.deepcopy(_normed)
 _mixed[1].eval()
+_mixed[5].requires_grad_(False)
 exam.compare("dense layers and convolutions", [
     case("a convolution with a 3 × 2 kernel, stride (2, 1), padding (1, 0), two groups, batch of 3", _odd, torch.randn(3, 6, 9, 7)),
     case("a depthwise and a pointwise convolution, batch of 2", _separable, torch.randn(2, 5, 4, 6)),
@@ -294,7 +299,7 @@ exam.compare("what is called", [
 ], probe=_count_and_inspect)
 exam.compare("the model is left alone", [
     case("batch norm and dropout in training mode, batch of 4", _normed, torch.randn(4, 1, 6, 6)),
-    case("in training mode, but one batch norm in eval mode", _mixed, torch.randn(4, 1, 6, 6)),
+    case("in training mode, but one batch norm in eval mode and one dense layer frozen", _mixed, torch.randn(4, 1, 6, 6)),
     case("a trained network in eval mode", models.load("cnn"), torch.rand(2, 1, 8, 8)),
 ], probe=_count_and_inspect)
 exam.compare("edges", [
@@ -385,11 +390,13 @@ exam.compare("numbers", [
     case("the course's cnn in float32", _cnn, 32),
     case("the course's cnn in 8 bits", _cnn, 8),
     case("three large dense layers in 16 bits", _vgg, 16),
+    case("three large dense layers in float32: more bits than an int32 can count", _vgg, 32),
 ], rtol=1e-12, atol=0)
 exam.compare("codes and indices", [
     case("4-bit codes, a codebook of 32-bit entries for each tensor", _cnn, 4, 32),
     case("5-bit codes, a codebook of 16-bit entries, a 3-bit index for each number", [(7, 3), (5,)], 5, 16, 3),
     case("float32 numbers, each with an 8-bit index", _cnn, 32, 0, 8),
+    case("three large dense layers in float32, each number with an 8-bit index", _vgg, 32, 0, 8),
     case("three large dense layers, 6-bit codes, 32-bit entries, 5-bit indices", _vgg, 6, 32, 5),
     case("1-bit codes, two entries of 8 bits", [(9, 2), (2, 3, 3)], 1, 8, 0),
 ], rtol=1e-12, atol=0, weight=2)
@@ -580,7 +587,8 @@ _m = np.array([[0.0, 7.0, 0.0, 0.0], [0.0, 0.0, 0.0, 9.0]])
 _values, _gaps, _shape = csr_encode(_m, 2)
 assert np.allclose(_values, [7, 0, 9]) and np.array_equal(_gaps, [2, 4, 2]) and tuple(_shape) == (2, 4)
 assert np.array_equal(csr_decode(np.array([7.0, 0.0, 9.0]), np.array([2, 4, 2]), (2, 4)), _m)
-assert np.array_equal(csr_decode(*csr_encode(_m, 3)), _m)
+_values, _gaps, _shape = csr_encode(_m, 3)
+assert np.array_equal(csr_decode(np.asarray(_values), np.asarray(_gaps), tuple(map(int, _shape))), _m)
 ### BEGIN HIDDEN TESTS
 _rng = np.random.default_rng(6)
 
@@ -595,6 +603,11 @@ def _at(shape, *positions):
     return m
 
 
+def _encode_and_look(encode, m, index_bits, transposed=False):
+    """What `encode` gives for m, or for m.T, whose rows do not lie in memory one after another; then m."""
+    return {"what is stored": encode(m.T if transposed else m, index_bits), "the matrix afterwards": m}
+
+
 _half, _most, _tall = _sparse(5, 7, 0.5), _sparse(9, 14, 0.93), _sparse(17, 3, 0.8).astype(np.float32)
 exam.compare("encode: gaps that fit", [
     case("a 5 × 7 matrix, half of it zero, 4 bits", _half, 4),
@@ -602,6 +615,7 @@ exam.compare("encode: gaps that fit", [
     case("a gap runs over the end of a row, 3 bits", _at((3, 4), 0, 2, 9, 10), 3),
     edge("no zeros: every gap is 1", np.arange(1.0, 7.0).reshape(2, 3), 2),
     edge("one bit: gaps of 1 and 2", _at((2, 5), 1, 2, 4, 5, 7, 9), 1),
+    edge("tiny weights are no zeros", np.array([[0.0, 1e-12, -2.5], [-0.5, 0.0, 1.0]]), 2),
 ], of="csr_encode")
 exam.compare("encode: fillers", [
     case("a 9 × 14 matrix, 93 % zero, 3 bits", _most, 3),
@@ -611,17 +625,21 @@ exam.compare("encode: fillers", [
     edge("a gap of exactly 4 with 2 bits needs no filler, one of 5 needs one", _at((2, 7), 0, 4, 9), 2),
     edge("a gap of exactly 8 with 2 bits needs one filler", _at((3, 6), 2, 10), 2),
     edge("the first non-zero lies beyond the largest gap", _at((4, 5), 13), 2),
+    case("a 24 × 25 matrix, 8 bits: a gap of 256 and one beyond", _at((24, 25), 3, 259, 530, 599), 8),
+    case("a 260 × 260 matrix, 16 bits: a gap of 40,000", _at((260, 260), 9, 40_009, 67_590), 16),
 ], of="csr_encode", weight=2)
 exam.compare("encode: edges", [
     edge("nothing but zeros after a single entry: no filler behind it", _at((4, 6), 3), 2),
     edge("a matrix of zeros only: nothing is stored, but the shape", np.zeros((3, 5)), 2),
     edge("one non-zero at position 0", _at((4, 3), 0), 3),
     edge("one column", _at((9, 1), 2, 8), 2),
-], of="csr_encode")
+    edge("m.T for a 5 × 7 matrix m, half of it zero, 3 bits", _half, 3, True),
+], of="csr_encode", probe=_encode_and_look)
 exam.compare("decode", [
     case("four values in a 3 × 4 matrix", np.array([2.5, -1.0, 4.0, 0.5]), np.array([1, 2, 7, 1]), (3, 4)),
     case("two fillers in a 4 × 6 matrix", np.array([1.5, 0.0, 0.0, -3.0, 2.0]), np.array([3, 4, 4, 2, 4]), (4, 6)),
     case("a long gap in a 7 × 3 float32 matrix", np.array([1.5, -0.25], dtype=np.float32), np.array([2, 17]), (7, 3)),
+    case("values of many digits, positions beyond 256", np.array([-2.7182818, 0.0, 0.1234567]), np.array([40, 256, 256]), (24, 25)),
     edge("a filler comes first", np.array([0.0, 6.0]), np.array([4, 3]), (2, 5)),
     edge("nothing stored: a matrix of zeros", np.zeros(0), np.zeros(0, dtype=int), (2, 3)),
     edge("a full matrix", np.array([1.0, 2, 3, 4, 5, 6]), np.ones(6, dtype=int), (3, 2)),
@@ -745,12 +763,13 @@ def _said(y, right, classes):
 
 
 _even, _rare = _rng.integers(0, 3, 60), _rng.choice(4, 200, p=[0.8, 0.15, 0.04, 0.01])
-_wide = _rng.choice([2, 5, 9], 40).astype(np.uint8)
+_wide, _many = _rng.choice([2, 5, 9], 40).astype(np.uint8), _rng.choice([3, 44, 259, 300], 50).astype(np.uint16)
 exam.compare("classes of different size", [
     case("three classes, 60 labels", _even, _said(_even, 0.6, 3)),
     case("four classes of 80, 15, 4 and 1 %, 200 labels", _rare, _said(_rare, 0.7, 4)),
     case("labels 2, 5 and 9, as uint8", _wide, _said(_wide, 0.5, [2, 5, 9])),
     case("two classes, mostly false alarms of one", np.array([0] * 9 + [1] * 3), np.array([0] * 4 + [1] * 8)),
+    case("labels 3, 44, 259 and 300, as uint16", _many, _said(_many, 0.6, [3, 44, 259, 300])),
     case("int32 labels against int64 predictions", _even.astype(np.int32), _said(_even, 0.4, 3)),
 ], weight=2)
 exam.compare("absent classes", [
@@ -824,6 +843,8 @@ exam.compare("different versions", [
     case("the same and 12 worse ones", _mixed),
     case("costs of millions of bits, accuracies close to each other",
          np.array([[8.1e6, .971], [2.2e6, .970], [4.0e6, .969], [1.1e6, .952], [1.3e6, .950]])),
+    case("costs and accuracies that differ in the sixth digit", np.array(
+        [[1.00002, .912343], [1.00001, .912341], [1.00003, .912342], [1.00001, .912340], [1.00004, .912345]])),
     case("a front with a dent: a version below the line between its neighbours", np.array([[1, 0.5], [2, 0.55], [3, 0.9], [2.5, 0.54]])),
 ], weight=2)
 exam.compare("equal values", [
