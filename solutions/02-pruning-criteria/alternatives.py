@@ -145,10 +145,9 @@ def running_mean_and_partition(grads, s):
 def norm_along_batches_as_lists(grads, s):
     if s != min(max(s, 0), 1):
         raise ValueError("s")
-    score = np.linalg.norm(grads.reshape(len(grads), -1), ord=1, axis=0) if grads.size else np.zeros(0)
+    score = np.linalg.norm(grads.reshape(len(grads), -1), ord=1, axis=0)
     gone = set(sorted(range(score.size), key=lambda k: score[k])[:round(s * score.size)])
-    mask = np.array([k not in gone for k in range(score.size)], dtype=bool).reshape(grads.shape[1:])
-    return mask.tolist() if mask.size else mask
+    return np.reshape([k not in gone for k in range(score.size)], grads.shape[1:]).tolist()
 
 
 @alternative("taylor_scores")
@@ -164,7 +163,7 @@ def through_torch(w, g):
 @alternative("taylor_scores")
 def element_by_element(w, g):
     flat = [(float(a) * float(b)) ** 2 for a, b in zip(w.flat, g.flat)]
-    return np.reshape(flat, w.shape)
+    return np.reshape(flat, w.shape).tolist()
 
 
 def _weights(model):
@@ -224,6 +223,14 @@ def loop_over_steps(ws, gs, lr):
     for w, g in zip(ws, gs):
         scores -= lr * w * g
     return scores
+
+
+@alternative("movement_scores")
+def loop_from_a_number(ws, gs, lr):
+    scores = 0
+    for w, g in zip(ws, gs):
+        scores = scores - lr * w * g
+    return scores.tolist()
 
 
 @alternative("movement_scores")
@@ -298,11 +305,10 @@ def torch_l1_unstructured(model, evaluate, ratios):
     for name, module in model.named_modules():
         if not hasattr(module, "weight"):
             continue
-        table[name] = {}
         for ratio in ratios:
             prune.l1_unstructured(module, "weight", amount=round(ratio * module.weight.numel()))
             try:
-                table[name][ratio] = evaluate(model)
+                table.setdefault(name, {})[ratio] = evaluate(model)
             finally:
                 prune.remove(module, "weight")
                 model.load_state_dict(state)
@@ -327,6 +333,27 @@ def from_numpy_and_back(model, evaluate, ratios):
         finally:
             weight.data = torch.from_numpy(saved)
         table[name] = row
+    return table
+
+
+@alternative("sensitivity_scan")
+def new_parameters_and_eval_mode(model, evaluate, ratios):
+    if not all(0 <= r <= 1 for r in ratios):
+        raise ValueError("ratio")
+    modes, table = [(m, m.training) for m in model.modules()], {}
+    model.eval()
+    for name, module in model.named_modules():
+        if isinstance(module, (nn.Linear, nn.Conv2d)):
+            saved, table[name] = module.weight.detach().clone(), {}
+            ranks = saved.abs().flatten().argsort().argsort().view_as(saved)
+            for ratio in ratios:
+                module.weight = nn.Parameter(saved * (ranks >= round(ratio * saved.numel())))
+                try:
+                    table[name][ratio] = torch.tensor(evaluate(model))
+                finally:
+                    module.weight = nn.Parameter(saved.clone())
+    for module, mode in modes:
+        module.training = mode
     return table
 
 

@@ -297,7 +297,16 @@ def wrong_axis(grads, s):
 def quantile_of_the_scores(grads, s):
     _refuse_share(s)
     score = _mean(grads)
-    return score > np.quantile(score, s) if score.size else np.ones(score.shape, dtype=bool)
+    return score > np.quantile(score, s)
+
+
+@mistake("gradient_mask", "You kept what lies above the k-th score, so that all weights which tie with it go at once. Prune exactly round(s * n) "
+         "positions.")
+def above_the_kth_score(grads, s):
+    _refuse_share(s)
+    score = _mean(grads)
+    zeros = round(s * score.size)
+    return score > np.sort(score, axis=None)[zeros - 1] if zeros else np.ones(score.shape, dtype=bool)
 
 
 @mistake("gradient_mask", "You drew a random mask. It does not look at the gradients at all.")
@@ -429,6 +438,17 @@ def random_input(model, batch, s):
     return _snip(model, (torch.randn_like(batch[0]), batch[1]), s)
 
 
+@mistake("snip_mask", "You fed the model random numbers from [0, 1) instead of the batch. SNIP's scores come from the data.")
+def uniform_random_input(model, batch, s):
+    return _snip(model, (torch.rand_like(batch[0]), batch[1]), s)
+
+
+@mistake("snip_mask", "You fed the model ones and took the gradient of its summed outputs: neither the pictures nor the labels play a part. SNIP asks the "
+         "batch's cross-entropy.")
+def without_data(model, batch, s):
+    return _snip(model, (torch.ones_like(batch[0]), batch[1]), s, loss=lambda out, y: out.sum())
+
+
 @mistake("snip_mask", "You used the classes that the model predicts as labels. The loss compares with the true labels y.")
 def predicted_labels(model, batch, s):
     return _snip(model, (batch[0], model(batch[0]).argmax(1)), s)
@@ -554,6 +574,11 @@ def ties_go_at_once(model, batch, s):
     return {name: score > flat[zeros - 1] if zeros else torch.ones_like(score, dtype=torch.bool) for name, score in scores.items()}
 
 
+@mistake("snip_mask", "You rounded s·n down. The number of zeros is round(s * n): 60.9 gives 61.")
+def snip_floor(model, batch, s):
+    return _snip(model, batch, s, count=int)
+
+
 @mistake("snip_mask", "You rounded halves up, or added one. The number of zeros is Python's round(s * n): 26.5 gives 26.")
 def snip_half_up(model, batch, s):
     return _snip(model, batch, s, count=lambda x: int(x + 0.5))
@@ -582,7 +607,7 @@ def absolute_steps(ws, gs, lr):
 
 @mistake("movement_scores", "You scored |w|. That is magnitude, which movement pruning replaces: where the weight is going counts, not where it is.")
 def magnitude(ws, gs, lr):
-    return np.abs(ws[-1]) if len(ws) else np.zeros(ws.shape[1:])
+    return np.abs(ws[-1])
 
 
 @mistake("movement_scores", "You left out the learning rate: −Σ w·g is multiplied by lr.")
@@ -592,17 +617,17 @@ def learning_rate_left_out(ws, gs, lr):
 
 @mistake("movement_scores", "You averaged over the steps. They are added up: training longer scores more.")
 def mean_over_steps(ws, gs, lr):
-    return -lr * (ws * gs).mean(axis=0) if len(ws) else np.zeros(ws.shape[1:])
+    return -lr * (ws * gs).mean(axis=0)
 
 
 @mistake("movement_scores", "You used the last step alone. The scores accumulate over all of them.")
 def last_step_only(ws, gs, lr):
-    return -lr * ws[-1] * gs[-1] if len(ws) else np.zeros(ws.shape[1:])
+    return -lr * ws[-1] * gs[-1]
 
 
 @mistake("movement_scores", "You multiplied the last weights by the sum of all gradients. Each gradient belongs to the weight of its own step.")
 def last_weights_times_all_gradients(ws, gs, lr):
-    return -lr * ws[-1] * gs.sum(axis=0) if len(ws) else np.zeros(ws.shape[1:])
+    return -lr * ws[-1] * gs.sum(axis=0)
 
 
 @mistake("movement_scores", "You added up weights and gradients apart and multiplied the sums. Multiply within each step, then add up.")
@@ -729,6 +754,12 @@ def weights_only(model, batch):
     return {name: score for name, score in _fisher(model, batch).items() if score.dim() >= 2}
 
 
+@mistake("fisher_scores", "You named the scores for the layers, so that a bias's scores replace its weight's. The key is the parameter's name: "
+         "'0.weight', not '0'.")
+def fisher_keyed_by_layer(model, batch):
+    return {name.rpartition(".")[0]: score for name, score in _fisher(model, batch).items()}
+
+
 @mistake("fisher_scores", "You normalised each parameter's scores by themselves, so that layers cannot be compared. One factor may be common to all, "
          "none may differ.")
 def fisher_normalised_per_layer(model, batch):
@@ -820,6 +851,38 @@ def restored_once_a_layer(model, evaluate, ratios):
 @mistake("sensitivity_scan", "When evaluate raises, your model stays pruned. Restore it in a finally block, or prune a copy.")
 def not_restored_after_an_exception(model, evaluate, ratios):
     return _scan_in_place(model, evaluate, ratios, _keep_copies, "ratio")
+
+
+@mistake("sensitivity_scan", "The table is right, but you left the model in eval mode. Put it back into the mode it was in.")
+def left_in_eval_mode(model, evaluate, ratios):
+    model.eval()
+    return _scan(model, evaluate, ratios)
+
+
+@mistake("sensitivity_scan", "The table is right, but you left the weights with requires_grad off: they would not train any more. Prune under "
+         "torch.no_grad() instead.")
+def weights_left_frozen(model, evaluate, ratios):
+    for module in _layers(model).values():
+        module.weight.requires_grad_(False)
+    return _scan(model, evaluate, ratios)
+
+
+@mistake("sensitivity_scan", "The table is right, but you deleted what was in .grad. A scan needs no gradients: leave them alone.")
+def deletes_the_gradients(model, evaluate, ratios):
+    model.zero_grad()
+    return _scan(model, evaluate, ratios)
+
+
+def _prune_ties(w, ratio):
+    zeros, size = round(ratio * w.numel()), w.detach().abs()
+    if zeros:
+        w.data *= size > size.flatten().kthvalue(zeros).values
+
+
+@mistake("sensitivity_scan", "You kept what lies above the k-th magnitude, so that all weights which tie with it go at once. Prune exactly "
+         "round(ratio * n) positions.")
+def ties_pruned_at_once(model, evaluate, ratios):
+    return _scan(model, evaluate, ratios, prune=lambda module, ratio: _prune_ties(module.weight, ratio))
 
 
 @mistake("sensitivity_scan", "You caught the exception of evaluate and went on or gave up in silence. Restore the model and let it pass: the caller must "
@@ -963,6 +1026,19 @@ def uniform(table, sizes, budget):
     return max((c for c in fitting if max(c.values()) - min(c.values()) == closest), key=lambda c: _score(c, table))
 
 
+@mistake("allocate_sparsity", "You gave all layers one and the same ratio. Layers differ in sensitivity and in size, and each may have its own: look "
+         "through the combinations.")
+def one_ratio_for_all(table, sizes, budget):
+    first = next(iter(table.values()))
+    return max((c for c in (dict.fromkeys(table, r) for r in first) if _kept(c, sizes) <= budget), key=lambda c: _score(c, table))
+
+
+@mistake("allocate_sparsity", "You paired layers and sizes by their position. Both are dictionaries, in any order: take sizes[layer].")
+def sizes_by_position(table, sizes, budget):
+    sizes = dict(zip(table, sizes.values()))
+    return max((c for c in _choices(table) if _kept(c, sizes) <= budget), key=lambda c: _score(c, table))
+
+
 @mistake("allocate_sparsity", "You took the mean ratio as the sparsity, as if all layers were of one size. The budget counts weights: 90 % of a small layer "
          "saves little.")
 def sizes_ignored(table, sizes, budget):
@@ -973,6 +1049,11 @@ def sizes_ignored(table, sizes, budget):
 @mistake("allocate_sparsity", "You did not look at the budget: the least pruned choice scores best, but keeps too many weights.")
 def budget_ignored(table, sizes, budget):
     return {layer: max(row, key=row.get) for layer, row in table.items()}
+
+
+@mistake("allocate_sparsity", "You held the pruned weights to the budget. It limits the kept ones, n − round(ratio * n) in each layer.")
+def pruned_weights_limited(table, sizes, budget):
+    return max((c for c in _choices(table) if sum(sizes.values()) - _kept(c, sizes) <= budget), key=lambda c: _score(c, table))
 
 
 @mistake("allocate_sparsity", "You overspent: your choice is the one nearest to the budget, from either side. No more than the budget may be kept.")
@@ -1005,6 +1086,11 @@ def budget_not_used_up(table, sizes, budget):
 @mistake("allocate_sparsity", "You did not round the counts: a layer loses round(ratio * n) weights, a whole number.")
 def counts_not_rounded(table, sizes, budget):
     return max((c for c in _choices(table) if sum((1 - r) * sizes[layer] for layer, r in c.items()) <= budget + 1e-9), key=lambda c: _score(c, table))
+
+
+@mistake("allocate_sparsity", "You rounded the kept counts, round((1 - ratio) * n). The pruned ones are rounded: half of 5 is round(2.5) = 2, so 3 are kept.")
+def kept_counts_rounded(table, sizes, budget):
+    return max((c for c in _choices(table) if sum(round((1 - r) * sizes[layer]) for layer, r in c.items()) <= budget), key=lambda c: _score(c, table))
 
 
 @mistake("allocate_sparsity", "You rounded the pruned counts down. A layer loses round(ratio * n) weights: 1.75 gives 2.")

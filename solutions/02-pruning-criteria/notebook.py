@@ -169,7 +169,7 @@ exam.score()
 #
 # - `mask` is boolean and has the parameter's shape; with n elements, exactly `round(s * n)` are `False`, those of least score; ties may
 #   fall either way;
-# - `s` outside [0, 1] raises `ValueError`; a parameter without elements gets an empty mask.
+# - `s` outside [0, 1] raises `ValueError`.
 #
 # Source: to ask the error's derivative, averaged over the training patterns, what can go is the idea of Mozer and Smolensky (1989), *Skeletonization*,
 # there for whole units. $|g|$ of single weights is its simplest form: it asks for the slope at the weight's value, and not yet for the value;
@@ -204,20 +204,22 @@ assert np.asarray(gradient_mask(np.ones((2, 4, 3)), 0.5)).shape == (4, 3)
 def _prunes_the_least(mask, grads, s):
     mask, score = np.asarray(mask), np.abs(grads).mean(axis=0)
     assert mask.shape == score.shape, "the mask must have the parameter's shape"
-    assert mask.dtype == bool or not mask.size, "the mask must be boolean"
-    assert (~mask.astype(bool)).sum() == round(s * score.size), "the number of zeros is not round(s·n)"
+    assert mask.dtype == bool, "the mask must be boolean"
+    assert (~mask).sum() == round(s * score.size), "the number of zeros is not round(s·n)"
     assert mask.all() or not mask.any() or score[~mask].max() <= score[mask].min() * (1 + 1e-5), "a pruned weight has a larger score than a kept one"
 
 
 _rng = np.random.default_rng(2)
 _wide, _tall = _rng.normal(0, 1, (4, 3, 5)), _rng.normal(0, 0.01, (3, 8, 2)).astype(np.float32)
 _rare = _rng.normal(0, 0.1, (6, 4, 7)) * (1 + 20 * (_rng.random((6, 4, 7)) < 0.15))
+_near = np.array([0.50009, 0.50001, 0.50008, 0.50002, 0.50007, 0.50003])
 _opposed = np.array([1.0, -1.0, 1.0, -1.0])[:, None, None] * _rng.random((3, 4)) + _rng.normal(0, 0.05, (4, 3, 4))
 exam.law("ordinary gradients", _prunes_the_least, [
     case("4 batches of a 3 × 5 matrix, s = 0.4", _wide, 0.4),
     case("3 batches of an 8 × 2 float32 matrix of small gradients, s = 0.75", _tall, 0.75),
     case("4 batches of a 3 × 5 matrix, s = 0.25: 3.75 rounds to 4", _wide, 0.25),
     case("5 batches of a vector of 9 biases, s = 0.3: 2.7 rounds to 3", _rng.normal(0, 1, (5, 9)), 0.3),
+    case("4 batches of a 1 × 5 matrix, s = 0.4", _rng.normal(0, 1, (4, 1, 5)), 0.4),
 ], weight=2)
 exam.law("gradients that disagree", _prunes_the_least, [
     case("gradients that alternate in sign from batch to batch, s = 0.5", _opposed, 0.5),
@@ -228,10 +230,10 @@ exam.law("edges", _prunes_the_least, [
     edge("s = 0 keeps everything", _wide, 0.0),
     edge("s = 1 keeps nothing", _wide, 1.0),
     edge("all gradients zero, s = 0.3", np.zeros((3, 2, 5)), 0.3),
-    edge("all scores alike, of both signs, s = 0.5", np.where(_rng.random((4, 2, 3)) < 0.5, -1.0, 1.0), 0.5),
+    edge("all scores alike, of both signs, s = 0.5", np.where(np.arange(8)[:, None] < np.array([4, 1, 6, 2, 5, 3]), -1.0, 1.0), 0.5),
     edge("half of 5 elements: round(2.5) is 2", _rng.normal(0, 1, (3, 5)), 0.5),
-    edge("a single batch, s = 0.4", _rng.normal(0, 1, (1, 5, 2)), 0.4),
-    edge("no elements", np.zeros((3, 0, 4)), 0.5),
+    edge("a single batch of a 3 × 4 matrix, s = 0.4", _rng.normal(0, 1, (1, 3, 4)), 0.4),
+    edge("scores that differ in the fifth digit, s = 0.5", np.stack([_near, _near]) * np.array([1, -1, 1, -1, 1, -1]), 0.5),
     edge("s = -0.1 raises ValueError", _wide, -0.1),
     edge("s = 1.5 raises ValueError", _wide, 1.5),
 ])
@@ -297,7 +299,6 @@ plt.show()
 # $$I_i = (g_i\, w_i)^2$$
 #
 # - The scores have the shape of `w`, one for each weight, exactly these numbers without any factor (compared to a relative 10⁻⁵, however small).
-# - An empty array gives an empty one.
 #
 # Source: Molchanov et al. (2019), *Importance Estimation for Neural Network Pruning*, section 3: the first-order estimate of the squared change of
 # the loss.
@@ -329,7 +330,6 @@ exam.compare("scores", [
 exam.compare("edges", [
     edge("some weights and some gradients are 0", np.array([[0.0, 1.5], [-2.0, 0.0]]), np.array([[0.7, 0.0], [0.3, 0.0]])),
     edge("a large weight with a small gradient, and the reverse", np.array([1e3, -1e-3]), np.array([-1e-3, 1e2])),
-    edge("an empty array", np.zeros((0, 3)), np.zeros((0, 3))),
 ], rtol=1e-5, atol=1e-20)
 exam.score()
 ### END HIDDEN TESTS
@@ -348,8 +348,8 @@ exam.score()
 #   its shape; biases have none.
 # - All weights of all layers are ranked together: with n of them in the whole model exactly `round(s * n)` elements of all masks are `False`, those
 #   of least score; ties may fall either way. A layer may lose everything.
-# - `model` is as it was: its parameters, its mode, and whatever is in each parameter's `.grad`, which may be `None` or hold numbers already; these
-#   are not part of the score.
+# - `model` is as it was: its parameters, their `requires_grad`, its mode, and whatever is in each parameter's `.grad`, which may be `None` or hold numbers
+#   already; these are not part of the score.
 # - `s` outside [0, 1] raises `ValueError`.
 #
 # Source: Lee, Ajanthan and Torr (2019), *SNIP: Single-shot Network Pruning based on Connection Sensitivity*, section 4. They divide by the sum of
@@ -393,11 +393,13 @@ def _score_and_look(answer, model, batch, *args):
         p.grad = torch.linspace(-3, 3, p.numel()).view_as(p)
     result = answer(model, batch, *args)
     return {"result": dict(result.items()), "parameters": {name: p.detach() for name, p in model.named_parameters()},
-            "gradients": [p.grad for p in model.parameters()], "modes": [module.training for module in model.modules()]}
+            "requires_grad": [p.requires_grad for p in model.parameters()], "gradients": [p.grad for p in model.parameters()],
+            "modes": [module.training for module in model.modules()]}
 
 
 def _untouched(found, model):
     assert all(np.array_equal(found["parameters"][name], p.detach()) for name, p in model.named_parameters()), "the model's parameters were changed"
+    assert found["requires_grad"] == [p.requires_grad for p in model.parameters()], "the parameters' requires_grad was changed"
     for place, (p, grad) in enumerate(zip(model.parameters(), found["gradients"], strict=True)):
         wanted = torch.linspace(-3, 3, p.numel()).view_as(p) if place % 2 == 0 else None
         assert grad is None if wanted is None else grad is not None and np.array_equal(grad, wanted), "what was in .grad was changed"
@@ -515,12 +517,11 @@ plt.show()
 # what fine-tuning does to it: one that moves away from 0 is wanted, one that moves towards 0 is not, whatever its size.
 #
 # Write `movement_scores(ws, gs, lr) -> scores` for one parameter over T training steps: numpy arrays `ws`, its values, and `gs`, its gradients
-# $g^{(t)} = \partial L/\partial w$ at these values, both of shape (T, \*shape), and the learning rate `lr`:
+# $g^{(t)} = \partial L/\partial w$ at these values, both of shape (T, \*shape) with T ≥ 1, and the learning rate `lr`:
 #
 # $$S = -\,\mathrm{lr} \sum_{t=1}^{T} w^{(t)} g^{(t)}$$
 #
 # - The scores have the parameter's shape. They have a sign: the lowest, most negative ones are to be pruned first.
-# - No steps (T = 0) give zeros.
 #
 # Source: Sanh, Wolf and Rush (2020), *Movement Pruning: Adaptive Sparsity by Fine-Tuning*, section 4: what the straight-through gradient of the
 # mask accumulates in the scores.
@@ -565,7 +566,6 @@ exam.compare("edges", [
     edge("a single step, lr = 1", *_descent(4, 3, steps=1, lr=1.0)),
     edge("weights of 0 do not score, whatever their gradients", np.zeros((3, 2, 4)), _rng.normal(0, 1, (3, 2, 4)), 0.1),
     edge("a weight that swings around 0 under gradients of its own sign", np.array([[0.5], [-0.25], [0.125]]), np.array([[7.5], [-3.75], [1.875]]), 0.1),
-    edge("no steps give zeros", np.zeros((0, 3, 2)), np.zeros((0, 3, 2)), 0.1),
 ])
 exam.score()
 ### END HIDDEN TESTS
@@ -585,7 +585,7 @@ exam.score()
 # - `scores` maps the name of *every* parameter, biases too, to a tensor of its shape.
 # - One positive factor common to all scores is allowed (½, N, a normalisation of the whole), a factor per layer is not: only the ranking is used, and
 #   it is global.
-# - `model` is as it was: its parameters, its mode, and what is in `.grad`, which is no part of the score.
+# - `model` is as it was: its parameters, their `requires_grad`, its mode, and what is in `.grad`, which is no part of the score.
 #
 # Sources: LeCun, Denker and Solla (1990), *Optimal Brain Damage*, section 2, for $\tfrac12 h w^2$; Theis et al. (2018), *Faster gaze prediction with
 # dense networks and Fisher pruning*, for the Fisher information in its place.
@@ -620,17 +620,29 @@ _net.weight.data = torch.tensor([[2.0], [2 - np.log(3)]], dtype=torch.float32)
 _scores = np.asarray(fisher_scores(_net, (torch.ones(2, 1), torch.tensor([0, 1])))["weight"])
 assert _scores.shape == (2, 1) and np.isclose(_scores[1, 0] / _scores[0, 0], 0.2539 / 1.25, rtol=1e-3)
 ### BEGIN HIDDEN TESTS
+def _by_their_total(scores):
+    """The scores divided by the sum of their sizes, so that answers which differ in the common factor look alike."""
+    try:
+        scores = {name: np.asarray(score.detach() if torch.is_tensor(score) else score, dtype=float) for name, score in scores.items()}
+    except (TypeError, ValueError, RuntimeError):
+        return scores                                # of a kind that has no total
+    total = sum(np.abs(score).sum() for score in scores.values())
+    return {name: score / total for name, score in scores.items()} if 0 < total < np.inf else scores
+
+
 def _score_and_look(answer, model, batch, *args):
     """What `answer(model, batch, …)` gives, and what is left of the model, half of whose parameters hold a gradient already."""
     for p in list(model.parameters())[::2]:
         p.grad = torch.linspace(-3, 3, p.numel()).view_as(p)
     result = answer(model, batch, *args)
-    return {"result": dict(result.items()), "parameters": {name: p.detach() for name, p in model.named_parameters()},
-            "gradients": [p.grad for p in model.parameters()], "modes": [module.training for module in model.modules()]}
+    return {"result": _by_their_total(dict(result.items())), "parameters": {name: p.detach() for name, p in model.named_parameters()},
+            "requires_grad": [p.requires_grad for p in model.parameters()], "gradients": [p.grad for p in model.parameters()],
+            "modes": [module.training for module in model.modules()]}
 
 
 def _untouched(found, model):
     assert all(np.array_equal(found["parameters"][name], p.detach()) for name, p in model.named_parameters()), "the model's parameters were changed"
+    assert found["requires_grad"] == [p.requires_grad for p in model.parameters()], "the parameters' requires_grad was changed"
     for place, (p, grad) in enumerate(zip(model.parameters(), found["gradients"], strict=True)):
         wanted = torch.linspace(-3, 3, p.numel()).view_as(p) if place % 2 == 0 else None
         assert grad is None if wanted is None else grad is not None and np.array_equal(grad, wanted), "what was in .grad was changed"
@@ -737,7 +749,8 @@ for name, rows in curves.items():
 #   nested, under its name in `model.named_modules()`, and for every ratio, the score that `evaluate` gives when *that layer alone* has lost the
 #   `round(ratio * n)` of its n weights that are least in magnitude. Ties may fall either way. Its bias is not pruned, and nothing else is.
 # - `evaluate` is called with `model` or with a copy of it, as often as you like; it changes nothing.
-# - Afterwards `model` is as it was, bit for bit, also if `evaluate` raises: then the exception reaches the caller.
+# - Afterwards `model` is as it was: its parameters bit for bit, their `requires_grad`, its mode, and what is in `.grad`. If `evaluate` raises, the
+#   parameters are put back bit for bit as well, and the exception reaches the caller.
 # - A ratio outside [0, 1] raises `ValueError`.
 #
 # Source: Han et al. (2015), *Learning both Weights and Connections for Efficient Neural Networks*, figure 6: accuracy against the share pruned, a
@@ -779,8 +792,12 @@ def sensitivity_scan(model, evaluate, ratios):
 
 # %% test="sensitivity_scan" points=5
 def scan_and_look(scan, model, ratios, x, fails_at):
-    """The table with an evaluate that reads the weights' sizes and the outputs; its call number `fails_at` raises. Then the model's bits."""
+    """The table with an evaluate that reads the weights' sizes and the outputs; its call number `fails_at` raises. Then what is left of
+    the model, whose biases hold gradients already."""
     calls = []
+    for p in model.parameters():
+        if p.dim() == 1:                             # no weight: one that is put back as a new Parameter would lose it
+            p.grad = torch.linspace(-3, 3, p.numel())
 
     def evaluate(network):
         calls.append(len(calls) + 1)
@@ -796,9 +813,14 @@ def scan_and_look(scan, model, ratios, x, fails_at):
         table = scan(model, evaluate, ratios)
     except KeyError as error:
         raised = type(error).__name__
-    state = model.state_dict()
-    return {"table": {layer: dict(row.items()) for layer, row in table.items()} if table else table, "raised": raised,
-            "the model's bits": {name: state[name].view(torch.int32) for name in sorted(state)}}
+    state, parameters = model.state_dict(), dict(model.named_parameters())
+    found = {"table": {layer: dict(row.items()) for layer, row in table.items()} if table else table, "raised": raised,
+             "the model's bits": {name: state[name].view(torch.int32) for name in sorted(state)}}
+    if not raised:
+        found["the model's mode"] = {name: module.training for name, module in model.named_modules()}
+        found["the model's requires_grad"] = {name: p.requires_grad for name, p in parameters.items()}
+        found["the gradients of the model's biases"] = {name: p.grad for name, p in parameters.items() if p.dim() == 1}
+    return found
 
 
 _net = nn.Sequential(nn.Linear(2, 2, bias=False), nn.ReLU(), nn.Linear(2, 1, bias=False))
@@ -808,19 +830,20 @@ assert np.isclose(_run["table"]["0"][0.5], 5.9) and np.isclose(_run["table"]["2"
 ### BEGIN HIDDEN TESTS
 seed(7)
 _mlp = nn.Sequential(nn.Linear(5, 7), nn.ReLU(), nn.Linear(7, 6), nn.Tanh(), nn.Linear(6, 3))
-_conv = nn.Sequential(nn.Sequential(nn.Conv2d(1, 3, 3), nn.ReLU()), nn.Flatten(), nn.Sequential(nn.Linear(12, 5), nn.ReLU(), nn.Linear(5, 2, bias=False)))
+_conv = nn.Sequential(nn.Sequential(nn.Conv2d(1, 3, 3), nn.ReLU()), nn.Flatten(), nn.Sequential(nn.Linear(12, 5), nn.ReLU(), nn.Linear(5, 2, bias=False))).eval()
 for _net in (_mlp, _conv):
     for _p in _net.parameters():
         nn.init.normal_(_p, std=0.7)
-_signed = nn.Sequential(nn.Linear(3, 2), nn.ReLU(), nn.Linear(2, 2))
+_signed, _alike = nn.Sequential(nn.Linear(3, 2), nn.ReLU(), nn.Linear(2, 2)), nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2))
 with torch.no_grad():
     _mlp[0].weight[0] *= 1e-6                        # adding and taking away again would not give these bits back
     _signed[0].weight.copy_(torch.tensor([[-0.0, 1.0, -2.0], [0.0, 0.5, -0.25]]))
+    _alike[0].weight.copy_(torch.tensor([[0.5, -0.5, 0.5, -0.5]]).expand(3, 4))
 _x, _pictures = torch.randn(6, 5), torch.randn(4, 1, 4, 4)
 exam.compare("tables", [
     case("three dense layers, ratios 0.3, 0.6, 0.9", _mlp, [0.3, 0.6, 0.9], _x, 0),
     case("three dense layers, ratios in falling order", _mlp, [0.8, 0.5, 0.2, 0.0], _x, 0),
-    case("a nested convolution and dense layers, ratios 0.75, 0.25, 0.5", _conv, [0.75, 0.25, 0.5], _pictures, 0),
+    case("a nested convolution and dense layers, in eval mode, ratios 0.75, 0.25, 0.5", _conv, [0.75, 0.25, 0.5], _pictures, 0),
 ], weight=2, probe=scan_and_look, rtol=1e-4, atol=1e-5)
 exam.compare("the model afterwards", [
     case("evaluate raises in its first call", _mlp, [0.5, 0.9], _x, 1),
@@ -831,7 +854,7 @@ exam.compare("the model afterwards", [
 exam.compare("edges", [
     edge("ratios 0 and 1", _mlp, [1.0, 0.0], _x, 0),
     edge("half of 35 weights: round(17.5) is 18", _mlp, [0.5], _x, 0),
-    edge("no ratios: a row for each layer, all empty", _mlp, [], _x, 0),
+    edge("a layer whose 12 weights are all alike in magnitude: 3 go, then 6", _alike, [0.25, 0.5], None, 0),
     edge("a ratio of -0.1 raises ValueError", _mlp, [0.5, -0.1], _x, 0),
     edge("a ratio of 1.1 raises ValueError", _mlp, [1.1], _x, 0),
 ], probe=scan_and_look, rtol=1e-4, atol=1e-5)
@@ -910,6 +933,8 @@ _trap = {"a": {0.0: 1.0, 0.5: 0.98, 0.9: 0.3}, "b": {0.0: 1.0, 0.5: 0.9, 0.9: 0.
 _own = {"conv": {0.1: 0.9, 0.4: 0.7}, "fc1": {0.2: 0.95, 0.5: 0.93, 0.8: 0.6}, "fc2": {0.0: 0.97, 0.25: 0.96}}
 _collapse = {"a": {0.0: 1.0, 0.5: 0.5}, "b": {0.0: 0.55, 0.5: 0.1}}
 _rounded = {layer: {0.2: 0.9, 0.6: low} for layer, low in (("a", 0.1), ("b", 0.4), ("c", 0.3))}
+_near = {"a": {0.0: 0.9302, 0.5: 0.9301}, "b": {0.0: 0.9303, 0.5: 0.9300}}
+_halves = {layer: {0.5: 0.9, 0.9: low} for layer, low in (("a", 0.4), ("b", 0.3))}
 _upwards = {layer: {0.25: 0.9, 0.6: low} for layer, low in (("a", 0.1), ("b", 0.4), ("c", 0.3))}
 exam.law("tables", _is_the_best_that_fits, [
     case("three layers, the sensitive one the largest, budget 2000", _three, _small_first, 2000),
@@ -917,6 +942,8 @@ exam.law("tables", _is_the_best_that_fits, [
     case("three layers of one size, budget 60 of 120", _three, {"fc1": 40, "fc2": 40, "fc3": 40}, 60),
     case("six layers of different sizes, budget 40 %", _six, {f"fc{n}": n * n * 50 for n in range(1, 7)}, 1820),
     case("layers with ratios of their own, budget 500", _own, {"conv": 100, "fc1": 400, "fc2": 200}, 500),
+    case("sizes in another order than the table, budget 2000", _three, dict(reversed(_small_first.items())), 2000),
+    case("scores that differ in the fourth digit, budget 150", _near, {"a": 100, "b": 100}, 150),
     case("negative scores, budget 3000", _losses, _small_first, 3000),
     case("the cheapest first step leads astray, budget 120 of 200", _trap, {"a": 100, "b": 100}, 120),
     case("one layer nearly collapses in the best choice, budget 150", _collapse, {"a": 100, "b": 100}, 150),
@@ -928,6 +955,9 @@ exam.law("edges", _is_the_best_that_fits, [
     edge("the budget is exactly what the sparsest choice keeps", _trap, {"a": 100, "b": 100}, 20),
     edge("counts are rounded: 0.2 of 7 is 1, so each of three layers keeps 6; budget 17", _rounded, {"a": 7, "b": 7, "c": 7}, 17),
     edge("counts are rounded: 0.25 of 7 is 2, so each of three layers keeps 5; budget 15", _upwards, {"a": 7, "b": 7, "c": 7}, 15),
+    edge("half of 5 weights: round(2.5) is 2, so 3 are kept; budget 5 for two such layers", _halves, {"a": 5, "b": 5}, 5),
+    edge("half of 7 weights: round(3.5) is 4, so 3 are kept; budget 6 for two such layers", _halves, {"a": 7, "b": 7}, 6),
+    edge("half of 5 weights is all that may go, budget 2: raises ValueError", {"a": {0.5: 0.9}}, {"a": 5}, 2),
     edge("all choices score alike", {"a": {0.0: 0.5, 0.5: 0.5}, "b": {0.0: 0.5, 0.5: 0.5}}, {"a": 10, "b": 30}, 25),
     edge("a single layer, budget 50 of 100, more pruning scores more", {"a": {0.0: 0.9, 0.5: 0.8, 0.6: 0.85}}, {"a": 100}, 50),
     edge("a budget one below the sparsest choice raises ValueError", _trap, {"a": 100, "b": 100}, 19),
