@@ -409,6 +409,28 @@ def masked_only(net, keep):
     return net
 
 
+class _Masked(nn.Module):
+    def __init__(self, inner, mask):
+        super().__init__()
+        self.inner, self.mask = inner, mask
+
+    def forward(self, x):
+        y = self.inner(x)
+        return y * self.mask.view(1, -1, *[1] * (y.dim() - 2))
+
+
+@mistake("equivalent_to_masked", "You masked the units behind their activations, but did not remove them: this is the masked network itself, with its old shapes.")
+def masked_behind_the_activation(net, keep):
+    net, mask = copy.deepcopy(net), None
+    for name, module in list(net.named_children()):
+        if isinstance(module, LAYERS):
+            mask = torch.zeros(len(module.weight)).index_fill(0, keep[name], 1.0) if name in keep else None
+        elif mask is not None and not isinstance(module, NORMS):
+            setattr(net, name, _Masked(module, mask))
+            mask = None
+    return net
+
+
 @mistake("equivalent_to_masked", "You zeroed the weights of the units that go, and left them in the network. They go on saying what their biases and β make of "
          "0, and the layers do not shrink.")
 def weights_zeroed(net, keep):
@@ -453,12 +475,12 @@ def network_loses_eps(net, keep):
     return _reset(_network(net, keep), NORMS, eps=1e-5)
 
 
-@mistake("equivalent_to_masked", "Your convolutions have lost their dilation. Everything but the units stays as it was: start from a copy, or hand it on.")
+@mistake("equivalent_to_masked", "Your convolutions have lost stride, padding or dilation. Everything but the units stays as it was: start from a copy, or hand them on.")
 def network_loses_dilation(net, keep):
     return _reset(_network(net, keep), nn.Conv2d, dilation=(1, 1))
 
 
-@mistake("equivalent_to_masked", "Your convolutions have lost stride, padding and dilation. Everything but the units stays as it was: start from a copy, or hand them on.")
+@mistake("equivalent_to_masked", "Your convolutions have lost stride, padding or dilation. Everything but the units stays as it was: start from a copy, or hand them on.")
 def network_loses_settings(net, keep):
     return _reset(_network(net, keep), nn.Conv2d, stride=(1, 1), padding=(0, 0), dilation=(1, 1))
 
@@ -476,8 +498,8 @@ def _refuse(*ratios):
         raise ValueError
 
 
-def _norms_of(model):
-    return {name: m for name, m in model.named_modules() if isinstance(m, NORMS)}
+def _norms_of(model, kinds=NORMS):
+    return {name: m for name, m in model.named_modules() if isinstance(m, kinds)}
 
 
 def _right_loss(model, lam):
@@ -488,10 +510,10 @@ def _right_masks(model, ratio):
     return _slim(model, ratio)
 
 
-def _slim(model, ratio, score=lambda m: m.weight.detach().abs(), spare=True, count=round):
+def _slim(model, ratio, score=lambda m: m.weight.detach().abs(), spare=True, count=round, kinds=NORMS):
     """Masks by one ranking of `score` over all batch norms; `spare`: whether a layer keeps its largest."""
     _refuse(ratio)
-    scores = {f"{name}.weight": score(m) for name, m in _norms_of(model).items()}
+    scores = {f"{name}.weight": score(m) for name, m in _norms_of(model, kinds).items()}
     order = torch.cat(list(scores.values())).argsort()
     keep = torch.ones(len(order), dtype=torch.bool)
     keep[order[:count(ratio * len(order))]] = False
@@ -562,10 +584,11 @@ class every_vector:
 
 @mistake("slimming_loss", "You counted norms of other kinds: an instance norm or nn.BatchNorm3d. Only nn.BatchNorm1d and nn.BatchNorm2d are asked for.")
 class every_batch_norm:
-    slimming_masks = _right_masks
-
     def slimming_loss(model, lam):
-        return lam * sum(m.weight.abs().sum() for m in model.modules() if isinstance(m, nn.modules.batchnorm._NormBase))
+        return lam * sum(m.weight.abs().sum() for m in _norms_of(model, (*NORMS, nn.BatchNorm3d, nn.InstanceNorm2d)).values())
+
+    def slimming_masks(model, ratio):
+        return _slim(model, ratio, kinds=(*NORMS, nn.BatchNorm3d, nn.InstanceNorm2d))
 
 
 @mistake("slimming_loss", "You ranked every layer by itself. Slimming has one threshold for the whole network, so that layers lose different shares.")
@@ -1043,13 +1066,13 @@ def hybrid_loses_eps(model, channel_ratio, weight_sparsity):
     return _reset(small, NORMS, eps=1e-5), masks
 
 
-@mistake("hybrid_prune", "Your convolutions have lost their dilation. Everything but the units stays as it was: start from a copy, or hand it on.")
+@mistake("hybrid_prune", "Your convolutions have lost stride, padding or dilation. Everything but the units stays as it was: start from a copy, or hand them on.")
 def hybrid_loses_dilation(model, channel_ratio, weight_sparsity):
     small, masks = _hybrid(model, channel_ratio, weight_sparsity)
     return _reset(small, nn.Conv2d, dilation=(1, 1)), masks
 
 
-@mistake("hybrid_prune", "Your convolutions have lost stride, padding and dilation. Everything but the units stays as it was: start from a copy, or hand them on.")
+@mistake("hybrid_prune", "Your convolutions have lost stride, padding or dilation. Everything but the units stays as it was: start from a copy, or hand them on.")
 def hybrid_loses_settings(model, channel_ratio, weight_sparsity):
     small, masks = _hybrid(model, channel_ratio, weight_sparsity)
     return _reset(small, nn.Conv2d, stride=(1, 1), padding=(0, 0), dilation=(1, 1)), masks
