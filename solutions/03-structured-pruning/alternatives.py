@@ -132,7 +132,8 @@ def units_in_reverse_order(net, keep):
             block_of = len(w)
             chosen = sorted(keep[name].tolist(), reverse=True) if name in keep else list(range(len(w)))
             module.weight = nn.Parameter(w[chosen])
-            module.bias = nn.Parameter(module.bias.detach()[chosen])
+            if module.bias is not None:
+                module.bias = nn.Parameter(module.bias.detach()[chosen])
         elif isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d)):
             fresh = type(module)(len(chosen), eps=module.eps)
             fresh.load_state_dict({key: t[chosen] if t.dim() else t for key, t in module.state_dict().items()})

@@ -95,6 +95,16 @@ def first_bias_forgotten(fc1, fc2, keep):
     return _label(fc1, fc2, len(keep))
 
 
+@mistake("remove_neurons", "You kept the first entries of fc1's bias. An entry belongs to its unit: bias[keep].")
+def first_entries_of_the_bias(fc1, fc2, keep):
+    new1, new2 = _linear_pair(fc1, fc2)
+    _cut_units(new1, keep)
+    _cut_inputs(new2, keep)
+    if fc1.bias is not None:
+        new1.bias.data = fc1.bias.data[:len(keep)].clone()
+    return _label(new1, new2, len(keep))
+
+
 @mistake("remove_neurons", "You took rows of fc2. A hidden unit is one of its inputs, and inputs are columns: fc2.weight[:, keep].")
 def rows_of_the_second(fc1, fc2, keep):
     fc1, fc2 = _linear_pair(fc1, fc2)
@@ -298,7 +308,7 @@ def following_untouched(conv, bn, following, keep):
     return _filters(conv, bn, following, keep, cut_following=lambda following, keep, channels: None)
 
 
-@mistake("remove_filters", "bn may be None, and your function fails on it.")
+@mistake("remove_filters", "bn may be None: your function fails on it, or does not give None back in its place.")
 def fails_without_batch_norm(conv, bn, following, keep):
     n = bn.num_features
     return _filters(conv, bn, following, keep) if n else None
@@ -399,6 +409,28 @@ def masked_only(net, keep):
     return net
 
 
+class _Masked(nn.Module):
+    def __init__(self, inner, mask):
+        super().__init__()
+        self.inner, self.mask = inner, mask
+
+    def forward(self, x):
+        y = self.inner(x)
+        return y * self.mask.view(1, -1, *[1] * (y.dim() - 2))
+
+
+@mistake("equivalent_to_masked", "You masked the units behind their activations, but did not remove them: this is the masked network itself, with its old shapes.")
+def masked_behind_the_activation(net, keep):
+    net, mask = copy.deepcopy(net), None
+    for name, module in list(net.named_children()):
+        if isinstance(module, LAYERS):
+            mask = torch.zeros(len(module.weight)).index_fill(0, keep[name], 1.0) if name in keep else None
+        elif mask is not None and not isinstance(module, NORMS):
+            setattr(net, name, _Masked(module, mask))
+            mask = None
+    return net
+
+
 @mistake("equivalent_to_masked", "You zeroed the weights of the units that go, and left them in the network. They go on saying what their biases and β make of "
          "0, and the layers do not shrink.")
 def weights_zeroed(net, keep):
@@ -424,6 +456,35 @@ def no_blocks(net, keep):
     return _network(net, keep, blocks=False)
 
 
+def _reset(net, kind, **values):
+    for module in net:
+        if isinstance(module, kind):
+            for name, value in values.items():
+                setattr(module, name, value)
+    return net
+
+
+@mistake("equivalent_to_masked", "A layer made with bias=False has a bias of None, and your function fails on it. Before a batch norm that is common.")
+def network_needs_a_bias(net, keep):
+    net[0].bias.detach()
+    return _network(net, keep)
+
+
+@mistake("equivalent_to_masked", "Your batch norms have lost their eps. Everything but the units stays as it was: start from a copy, or hand eps on.")
+def network_loses_eps(net, keep):
+    return _reset(_network(net, keep), NORMS, eps=1e-5)
+
+
+@mistake("equivalent_to_masked", "Your convolutions have lost stride, padding or dilation. Everything but the units stays as it was: start from a copy, or hand them on.")
+def network_loses_dilation(net, keep):
+    return _reset(_network(net, keep), nn.Conv2d, dilation=(1, 1))
+
+
+@mistake("equivalent_to_masked", "Your convolutions have lost stride, padding or dilation. Everything but the units stays as it was: start from a copy, or hand them on.")
+def network_loses_settings(net, keep):
+    return _reset(_network(net, keep), nn.Conv2d, stride=(1, 1), padding=(0, 0), dilation=(1, 1))
+
+
 @mistake("equivalent_to_masked", "You cut the network that you were given. Work on a copy.")
 def network_in_place(net, keep):
     small = _network(net, keep)
@@ -437,8 +498,8 @@ def _refuse(*ratios):
         raise ValueError
 
 
-def _norms_of(model):
-    return {name: m for name, m in model.named_modules() if isinstance(m, NORMS)}
+def _norms_of(model, kinds=NORMS):
+    return {name: m for name, m in model.named_modules() if isinstance(m, kinds)}
 
 
 def _right_loss(model, lam):
@@ -449,10 +510,10 @@ def _right_masks(model, ratio):
     return _slim(model, ratio)
 
 
-def _slim(model, ratio, score=lambda m: m.weight.detach().abs(), spare=True, count=round):
+def _slim(model, ratio, score=lambda m: m.weight.detach().abs(), spare=True, count=round, kinds=NORMS):
     """Masks by one ranking of `score` over all batch norms; `spare`: whether a layer keeps its largest."""
     _refuse(ratio)
-    scores = {f"{name}.weight": score(m) for name, m in _norms_of(model).items()}
+    scores = {f"{name}.weight": score(m) for name, m in _norms_of(model, kinds).items()}
     order = torch.cat(list(scores.values())).argsort()
     keep = torch.ones(len(order), dtype=torch.bool)
     keep[order[:count(ratio * len(order))]] = False
@@ -519,6 +580,15 @@ class every_vector:
 
     def slimming_loss(model, lam):
         return lam * sum(p.abs().sum() for name, p in model.named_parameters() if p.dim() == 1 and name.endswith("weight"))
+
+
+@mistake("slimming_loss", "You counted norms of other kinds: an instance norm or nn.BatchNorm3d. Only nn.BatchNorm1d and nn.BatchNorm2d are asked for.")
+class every_batch_norm:
+    def slimming_loss(model, lam):
+        return lam * sum(m.weight.abs().sum() for m in _norms_of(model, (*NORMS, nn.BatchNorm3d, nn.InstanceNorm2d)).values())
+
+    def slimming_masks(model, ratio):
+        return _slim(model, ratio, kinds=(*NORMS, nn.BatchNorm3d, nn.InstanceNorm2d))
 
 
 @mistake("slimming_loss", "You ranked every layer by itself. Slimming has one threshold for the whole network, so that layers lose different shares.")
@@ -715,6 +785,11 @@ class zeros_before_the_relu:
 @mistake("fpgm_scores", "You took a value of exactly 0 for active. The ReLU of 0 is 0: only what is greater is let through.")
 class zero_is_active:
     fpgm_scores, apoz_scores = _right_fpgm, lambda activations: (activations >= 0).float().transpose(0, 1).flatten(1).mean(1)
+
+
+@mistake("fpgm_scores", "You took small positive values for zeros. The ReLU lets everything above 0 through: the bound is 0 itself.")
+class small_is_zero:
+    fpgm_scores, apoz_scores = _right_fpgm, lambda activations: (activations > 1e-2).float().transpose(0, 1).flatten(1).mean(1)
 
 
 @mistake("fpgm_scores", "You averaged the activations' sizes. APoZ counts: how often is the unit silent, not how loud is it.")
@@ -977,6 +1052,36 @@ def weights_ranked_per_layer(model, channel_ratio, weight_sparsity):
 @mistake("hybrid_prune", "You scored units after columns of their layer had been removed. Scores are those of the weights as given: compute all before the first cut.")
 def units_scored_late(model, channel_ratio, weight_sparsity):
     return _hybrid(model, channel_ratio, weight_sparsity, greedy=True)
+
+
+@mistake("hybrid_prune", "A layer made with bias=False has a bias of None, and your function fails on it. Before a batch norm that is common.")
+def hybrid_needs_a_bias(model, channel_ratio, weight_sparsity):
+    model[0].bias.detach()
+    return _hybrid(model, channel_ratio, weight_sparsity)
+
+
+@mistake("hybrid_prune", "Your batch norms have lost their eps. Everything but the units stays as it was: start from a copy, or hand eps on.")
+def hybrid_loses_eps(model, channel_ratio, weight_sparsity):
+    small, masks = _hybrid(model, channel_ratio, weight_sparsity)
+    return _reset(small, NORMS, eps=1e-5), masks
+
+
+@mistake("hybrid_prune", "Your convolutions have lost stride, padding or dilation. Everything but the units stays as it was: start from a copy, or hand them on.")
+def hybrid_loses_dilation(model, channel_ratio, weight_sparsity):
+    small, masks = _hybrid(model, channel_ratio, weight_sparsity)
+    return _reset(small, nn.Conv2d, dilation=(1, 1)), masks
+
+
+@mistake("hybrid_prune", "Your convolutions have lost stride, padding or dilation. Everything but the units stays as it was: start from a copy, or hand them on.")
+def hybrid_loses_settings(model, channel_ratio, weight_sparsity):
+    small, masks = _hybrid(model, channel_ratio, weight_sparsity)
+    return _reset(small, nn.Conv2d, stride=(1, 1), padding=(0, 0), dilation=(1, 1)), masks
+
+
+@mistake("hybrid_prune", "You read the masks off the new weights. A weight that was 0 as given is masked only if it is among the round(s·N) chosen.")
+def masks_read_off(model, channel_ratio, weight_sparsity):
+    small, masks = _hybrid(model, channel_ratio, weight_sparsity)
+    return small, {name: small.get_parameter(name).detach() != 0 for name in masks}
 
 
 @mistake("hybrid_prune", "You made the masks, but left the weights as they were. Masked weights are 0 in the new network.")

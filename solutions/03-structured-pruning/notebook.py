@@ -159,7 +159,7 @@ def _cut_and_look(remove, fc1, fc2, keep, x):
         for p in [p for layer in new for p in layer.parameters()]:
             p.add_(1)
     return {"sizes": [(layer.in_features, layer.out_features) for layer in new], "parameters": tensors, "output": output,
-            "modes": [layer.training for layer in new], "given": [dict(layer.state_dict()) for layer in given]}
+            "modes": [layer.training for layer in new], "given": [dict(layer.state_dict()) for layer in given], "keep": keep}
 
 
 seed(2)
@@ -271,7 +271,7 @@ def _cut_and_look(remove, conv, bn, following, keep, x):
             output = "they do not fit together"
         for tensor in [t for module in new if module for t in module.state_dict().values()]:
             tensor.add_(1)
-    return {"modules": looks, "output": output, "given": [dict(module.state_dict()) for module in given]}
+    return {"modules": looks, "output": output, "given": [dict(module.state_dict()) for module in given], "keep": keep}
 
 
 def _train_a_little(bn, eps=1e-5):
@@ -337,12 +337,15 @@ def sized(net):
 #
 # - `net` is an `nn.Sequential` of `nn.Linear`, `nn.Conv2d` (`groups = 1`), `nn.BatchNorm1d` and `nn.BatchNorm2d`, activations, pooling and `nn.Flatten`, none of
 #   them nested. A batch norm belongs to the last `Linear` or `Conv2d` before it; none stands behind `nn.Flatten` before the next `Linear`.
+# - Layers may have no bias (`bias=False`), convolutions any stride, padding and dilation, batch norms any eps; all of that stays. A batch norm has γ, β and
+#   running statistics.
 # - `keep` maps names of hidden layers, as in `net.named_children()` (`"0"`, `"3"`, …), to the indices of their units that stay. Units of layers that it
 #   does not name all stay; the last layer with weights is never named.
 # - In the masked network the output of every unit that does not stay is 0, where it reaches the next pooling, `Flatten` or layer with weights.
 # - The result is a new `nn.Sequential` with as many modules, in which the units that do not stay are *gone*: the weight of every layer has only
 #   the rows, and the next layer's only the columns, of those that stay. In eval mode its outputs are those of the masked network (to 1e-5).
-# - `net` is as it was.
+#   In which mode it is returned is up to you.
+# - `net`, its mode among it, and `keep` are as they were.
 #
 # Source: Li et al. (2017), section 3.1, step 4: the remaining weights are copied to a new model.
 #
@@ -386,6 +389,7 @@ assert tuple(_small[0].weight.shape) == (1, 1) and tuple(_small[2].weight.shape)
 def _cut_and_look(cut, net, keep, x):
     """What the new network computes and its weights' shapes; then what is left of the given one after the new one was changed."""
     new = cut(net, keep)
+    modes = [module.training for module in net.modules()]
     shapes = [tuple(module.weight.shape) for module in new.modules() if getattr(module, "weight", None) is not None]
     with torch.no_grad():
         try:
@@ -394,14 +398,16 @@ def _cut_and_look(cut, net, keep, x):
             output = "its layers do not fit together"
         for tensor in (*new.parameters(), *new.buffers()):
             tensor.add_(1)
-    return {"shapes": shapes, "output": output, "given": dict(net.state_dict())}
+    return {"shapes": shapes, "output": output, "given": dict(net.state_dict()), "modes": modes, "keep": keep}
 
 
 def _stir(net):
     """The network with biases and batch norms that are no longer as they were made."""
     for module in net:
         if getattr(module, "weight", None) is not None:
-            nn.init.normal_(module.weight, std=0.5), nn.init.normal_(module.bias)
+            nn.init.normal_(module.weight, std=0.5)
+        if getattr(module, "bias", None) is not None:
+            nn.init.normal_(module.bias)
         if hasattr(module, "running_mean"):
             nn.init.normal_(module.running_mean), nn.init.uniform_(module.running_var, 0.5, 2)
     return net.eval()
@@ -414,6 +420,9 @@ _cnn = _stir(nn.Sequential(
     nn.Conv2d(1, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(4, 5, 3), nn.ReLU(), nn.Flatten(),
     nn.Linear(5 * 2 * 1, 6), nn.BatchNorm1d(6), nn.ReLU(), nn.Linear(6, 3)))
 _pooled = _stir(nn.Sequential(nn.Conv2d(2, 6, 2, stride=2), nn.Sigmoid(), nn.AvgPool2d(2), nn.Conv2d(6, 6, 1), nn.BatchNorm2d(6), nn.Flatten(), nn.Linear(6 * 4, 2)))
+_odd = _stir(nn.Sequential(
+    nn.Conv2d(1, 5, 3, stride=2, padding=2, dilation=2, bias=False), nn.BatchNorm2d(5, eps=0.1), nn.ReLU(), nn.Conv2d(5, 4, 3, padding=1, dilation=2), nn.ReLU(),
+    nn.Flatten(), nn.Linear(4 * 3 * 3, 6, bias=False), nn.BatchNorm1d(6, eps=0.1), nn.ReLU(), nn.Linear(6, 3))).train()
 _keep = torch.tensor
 exam.compare("linear layers", [
     case("two hidden layers, both named", _mlp, {"0": _keep([0, 2, 3]), "2": _keep([1, 3])}, torch.randn(4, 5)),
@@ -425,6 +434,8 @@ exam.compare("convolutions", [
          {"0": _keep([1, 2]), "4": _keep([0, 1, 4]), "7": _keep([2, 3, 5])}, torch.randn(2, 1, 8, 6)),
     case("the convolution before Flatten alone is named", _cnn, {"4": _keep([0, 3])}, torch.randn(2, 1, 8, 6)),
     case("sigmoid and average pooling, the layers named last to first", _pooled, {"3": _keep([0, 4, 5]), "0": _keep([1, 3])}, torch.randn(2, 2, 8, 8)),
+    case("layers without bias before batch norms of eps = 0.1, stride 2, dilation 2, in train mode", _odd,
+         {"0": _keep([0, 2, 4]), "3": _keep([1, 3]), "6": _keep([0, 2, 3, 5])}, torch.randn(2, 1, 9, 9)),
 ], weight=2, probe=_cut_and_look, rtol=1e-4, atol=1e-5)
 exam.compare("edges", [
     edge("no layer is named: a copy", _mlp, {}, torch.randn(4, 5)),
@@ -519,16 +530,17 @@ plt.show()
 #
 # $$\lambda \sum_{\text{batch norms}} \sum_j |\gamma_j| ,$$
 #
-# - over the γ (`weight`) of every `nn.BatchNorm1d` and `nn.BatchNorm2d` in `model`, however deeply nested, and of nothing else;
+# - over the γ (`weight`) of every `nn.BatchNorm1d` and `nn.BatchNorm2d` in `model`, however deeply nested, and of nothing else: no layer norm, instance norm or
+#   `nn.BatchNorm3d`;
 # - a torch tensor without dimensions, differentiable in every γ (tested at γ ≠ 0), to be added to a loss. There is at least one batch norm, and each has a γ.
 #
 # `slimming_masks(model, ratio) -> masks` chooses the channels:
 #
-# - `masks` maps the *parameter name* of each γ (`"1.weight"`, `"body.4.weight"`) to a boolean mask, `True` = keep, of the shape of γ;
+# - `masks` maps the *parameter name* of each of these γ (`"1.weight"`, `"body.4.weight"`) to a boolean mask, `True` = keep, of the shape of γ;
 # - one ranking over all N entries of all γ: the `round(ratio * N)` smallest $|\gamma|$ are chosen to go. Ties may fall either way;
 # - a layer that would lose all of its channels keeps the one of largest $|\gamma|$ (any one of them, if they tie). No other channel goes in its stead, so
 #   fewer than `round(ratio * N)` are removed then;
-# - `ratio` outside [0, 1] raises `ValueError`. `model` is not changed.
+# - `ratio` outside [0, 1] raises `ValueError`. `model` is not changed, nor is its mode.
 #
 # Source: Liu et al. (2017), *Learning Efficient Convolutional Networks through Network Slimming*, section 3: equation 1, with g(γ) = |γ|, and the global
 # threshold. The channel that each layer keeps is this course's addition: with an empty layer nothing would get through.
@@ -572,8 +584,8 @@ def _watch(loss, model, lam):
     """The penalty and the gradient that it gives each γ."""
     value = loss(model, lam)
     value.backward()
-    norms = {name: m for name, m in model.named_modules() if type(m).__name__.startswith("BatchNorm")}
-    return {"value": value.detach(), "gradients": {name: m.weight.grad for name, m in norms.items()}}
+    norms = {name: m for name, m in model.named_modules() if isinstance(m, (nn.BatchNorm1d, nn.BatchNorm2d))}
+    return {"value": value.detach(), "gradients": {name: m.weight.grad for name, m in norms.items()}, "modes": [m.training for m in model.modules()]}
 
 
 _net = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3), nn.ReLU(), nn.Linear(3, 2), nn.BatchNorm1d(2))
@@ -588,7 +600,7 @@ assert np.asarray(_masks["4.weight"]).tolist() == [False, True]
 def _mask_and_look(mask, model, ratio):
     """The masks, and what is left of the model."""
     masks = mask(model, ratio)
-    return {"masks": dict(masks.items()), "model": dict(model.state_dict())}
+    return {"masks": dict(masks.items()), "model": dict(model.state_dict()), "modes": [m.training for m in model.modules()]}
 
 
 def _spares_the_largest(found, model, ratio):
@@ -614,6 +626,7 @@ def _spares_the_largest(found, model, ratio):
     assert chosen - saved - perhaps <= gone <= chosen - saved, "the number of channels that go is wrong"
     for name, tensor in model.state_dict().items():
         assert np.array_equal(tensor, found["model"][name]), "the model was changed"
+    assert list(found["modes"]) == [m.training for m in model.modules()], "the model's mode was changed"
 
 
 def _net_of(*gammas):
@@ -631,6 +644,7 @@ _mlp = _net_of([0.5, -1.5, 0.25, 2.0], [-0.75, 0.125, 1.0])
 _cnn = nn.Sequential(
     nn.Conv2d(1, 5, 3), nn.BatchNorm2d(5), nn.ReLU(), nn.Sequential(nn.Conv2d(5, 4, 3), nn.BatchNorm2d(4), nn.ReLU()), nn.Flatten(),
     nn.Linear(64, 6), nn.LayerNorm(6), nn.Sequential(nn.Linear(6, 7), nn.Sequential(nn.BatchNorm1d(7))), nn.Linear(7, 3))
+_cnn.unused = nn.ModuleList([nn.InstanceNorm2d(4, affine=True), nn.BatchNorm3d(3)])
 for _p in _cnn.parameters():
     nn.init.normal_(_p)
 _weak = _net_of([0.01, -0.03, 0.02], [1.0, -0.5, 2.0, 0.25], [-3.0, 0.75])
@@ -638,12 +652,12 @@ _alike = _net_of([1.0, 1.0, -1.0], [-1.0, 1.0, 1.0])
 _tied = _net_of([0.5, -0.5], [0.5, 0.25, 2.0, -0.5])
 exam.compare("the penalty", [
     case("two batch norms behind linear layers, λ = 0.5", _mlp, 0.5),
-    case("batch norms of both kinds, nested, beside a layer norm, λ = 0.01", _cnn, 0.01),
+    case("batch norms of both kinds, nested, beside norms of other kinds, λ = 0.01", _cnn, 0.01),
     edge("λ = 0", _mlp, 0.0),
 ], of="slimming_loss", weight=2, probe=_watch)
 exam.law("the masks", _spares_the_largest, [
     case("7 γ of two layers, ratio = 0.4", _mlp, 0.4),
-    case("16 γ of three layers, nested, beside a layer norm, ratio = 0.35", _cnn, 0.35),
+    case("16 γ of three layers, nested, beside norms of other kinds, ratio = 0.35", _cnn, 0.35),
     case("16 γ of three layers, ratio = 0.6: 9.6 rounds to 10", _cnn, 0.6),
 ], of="slimming_masks", weight=2, probe=_mask_and_look)
 exam.law("a layer about to be emptied", _spares_the_largest, [
@@ -752,6 +766,7 @@ exam.compare("edges of the distances", [
 ], of="fpgm_scores", probe=_score_and_look, rtol=1e-3, atol=1e-3)
 exam.compare("edges of the activations", [
     edge("all values are exactly 0", torch.zeros(4, 3)),
+    edge("values close to 0 on both sides", torch.tensor([[1e-3, -1e-3], [1e-6, -1e-6], [-1e-3, 1e-3], [0.0, -1e-6], [1e-3, 0.0]])),
     edge("no value is above 0, and all are", torch.tensor([[-1.0, 1.0], [-2.0, 3.0], [-0.5, 0.25]])),
     edge("one sample of one unit", torch.tensor([[2.0]])),
     edge("one sample of 2 channels of 1 × 3", torch.tensor([[[[-1.0, 0.0, 1.0]], [[0.5, 2.0, -3.0]]]])),
@@ -814,7 +829,8 @@ plt.show()
 # - a unit that goes takes its row, its bias and its column in the next layer with it: the tensors become smaller. All else stays as it is, the
 #   input features and the outputs of the last layer among it;
 # - a ratio outside [0, 1] raises `ValueError`; in `ratios` so does the name of the last `nn.Linear`, of another module, or of nothing at all;
-# - the result is a new `nn.Sequential` with as many modules, and `model` is as it was. A network of one linear layer has no hidden one.
+# - the result is a new `nn.Sequential` with as many modules, in train or eval mode as you like; `model`, its mode among it, and `ratios` are as they were. A
+#   network of one linear layer has no hidden one.
 #
 # Sources: the two names are used in several ways; this course's definitions are *one ratio for all layers* against *a ratio for each, by its sensitivity*.
 # Scores as given are what Li et al. (2017), section 3.3, call independent pruning, as opposed to greedy.
@@ -873,6 +889,7 @@ assert [tuple(asymmetric_prune(_net, {"2": 0.5})[k].weight.shape) for k in (0, 2
 def _prune_and_look(prune, model, ratio, x):
     """What the new network computes and its weights' shapes; then what is left of the given one after the new one was changed."""
     new = prune(model, ratio)
+    modes = [module.training for module in model.modules()]
     shapes = [tuple(layer.weight.shape) for layer in new.modules() if isinstance(layer, nn.Linear)]
     with torch.no_grad():
         try:
@@ -881,7 +898,7 @@ def _prune_and_look(prune, model, ratio, x):
             output = "its layers do not fit together"
         for p in new.parameters():
             p.add_(1)
-    return {"shapes": shapes, "output": output, "given": dict(model.state_dict())}
+    return {"shapes": shapes, "output": output, "given": dict(model.state_dict()), "modes": modes, "ratio": ratio}
 
 
 def _computes_one_of(found, model, ratio, x):
@@ -990,7 +1007,8 @@ plt.show()
 # *Hybrid* pruning does both: whole units go where the network can spare them, and among the weights that are left the small ones are masked. Write
 # `hybrid_prune(model, channel_ratio, weight_sparsity) -> (model, masks)`.
 #
-# `model` is an `nn.Sequential` as in exercise 4 (linear layers, convolutions with `groups = 1`, batch norms, activations, pooling, `nn.Flatten`, not nested).
+# `model` is an `nn.Sequential` as in exercise 4 (linear layers, convolutions with `groups = 1`, batch norms, activations, pooling, `nn.Flatten`, not nested). Layers
+# may have no bias, convolutions any stride, padding and dilation, batch norms any eps; all of that stays.
 #
 # 1. *Units.* From every `nn.Linear` and `nn.Conv2d` but the last of them, remove the `round(channel_ratio * n)` of its n units with the least $L_1$ norm of
 #    their weights *as given* (row or filter, without bias), but leave at least one; their batch norm entries and the next layer's inputs go too.
@@ -1001,7 +1019,9 @@ plt.show()
 #
 # - The result is `(model, masks)`: a new `nn.Sequential` with as many modules, whose masked weights *are* 0; and a dictionary with the boolean mask
 #   (`True` = keep) of every weight tensor and of nothing else, keyed by parameter name (`"0.weight"`), in the *new* shape.
-# - Ties may fall either way. Either ratio outside [0, 1] raises `ValueError`. `model` is as it was. Outputs are compared in eval mode.
+# - The masks mark exactly `round(weight_sparsity * N)` weights, also where more of them are 0 already.
+# - Ties may fall either way. Either ratio outside [0, 1] raises `ValueError`. `model` is as it was, its mode among it. Outputs are compared in eval mode; in which
+#   mode the new network is returned is up to you.
 #
 # Sources: Li et al. (2017), section 3.1, for the units; Han et al. (2015), *Learning both Weights and Connections*, section 3, for the weights.
 #
@@ -1057,6 +1077,7 @@ assert np.allclose(_new[2].weight.tolist(), [[0.0]])
 def _prune_and_look(prune, model, channel_ratio, weight_sparsity, x):
     """The masks, the new network's weights and output; then what is left of the given one after the new one was changed."""
     new, masks = prune(model, channel_ratio, weight_sparsity)
+    modes = [module.training for module in model.modules()]
     layers = {name: m for name, m in new.named_modules() if isinstance(m, (nn.Linear, nn.Conv2d))}
     weights = {f"{name}.weight": layer.weight.detach().clone() for name, layer in layers.items()}        # as they are used, reparametrised or not
     with torch.no_grad():
@@ -1066,7 +1087,7 @@ def _prune_and_look(prune, model, channel_ratio, weight_sparsity, x):
             output = "its layers do not fit together"
         for tensor in (*new.parameters(), *new.buffers()):
             tensor.add_(1)
-    return {"masks": dict(masks.items()), "weights": weights, "output": output, "given": dict(model.state_dict())}
+    return {"masks": dict(masks.items()), "weights": weights, "output": output, "given": dict(model.state_dict()), "modes": modes}
 
 
 def _is_small_and_masked(found, model, channel_ratio, weight_sparsity, x):
@@ -1085,6 +1106,7 @@ def _is_small_and_masked(found, model, channel_ratio, weight_sparsity, x):
     total, zeros = sum(m.size for m in masks.values()), sum((~m).sum() for m in masks.values())
     assert zeros == round(weight_sparsity * total), "the number of masked weights is not round(s·N), N counted in the new network"
     assert all(np.array_equal(tensor, found["given"][name]) for name, tensor in model.state_dict().items()), "the given network was changed"
+    assert list(found["modes"]) == [module.training for module in model.modules()], "the mode of the given network was changed"
 
 
 def _computes_what_it_should(found, model, channel_ratio, weight_sparsity, x):
@@ -1106,7 +1128,9 @@ def _stir(net):
     """The network with units of different sizes, and biases and batch norms that are no longer as they were made."""
     for module in net:
         if getattr(module, "weight", None) is not None:
-            nn.init.normal_(module.weight, std=0.3), nn.init.normal_(module.bias)
+            nn.init.normal_(module.weight, std=0.3)
+            if module.bias is not None:
+                nn.init.normal_(module.bias)
             if module.weight.dim() > 1:
                 size = 0.5 + torch.randperm(len(module.weight)) / len(module.weight)
                 module.weight.data *= size.view(-1, *[1] * (module.weight.dim() - 1)) * (0.2 + torch.rand(module.weight.shape[1:]))
@@ -1122,6 +1146,12 @@ _cnn = _stir(nn.Sequential(
     nn.Linear(4 * 2 * 1, 5), nn.BatchNorm1d(5), nn.ReLU(), nn.Linear(5, 3)))
 _small = _stir(nn.Sequential(nn.Conv2d(2, 5, 2), nn.Sigmoid(), nn.AvgPool2d(2), nn.Flatten(), nn.Linear(5 * 4, 4)))
 _last = _stir(nn.Sequential(nn.Linear(4, 6), nn.BatchNorm1d(6), nn.ReLU(), nn.Linear(6, 5), nn.Sigmoid()))
+_odd = _stir(nn.Sequential(
+    nn.Conv2d(1, 5, 3, stride=2, padding=2, dilation=2, bias=False), nn.BatchNorm2d(5, eps=0.1), nn.ReLU(), nn.Conv2d(5, 4, 3, padding=1, dilation=2), nn.ReLU(),
+    nn.Flatten(), nn.Linear(4 * 3 * 3, 6, bias=False), nn.BatchNorm1d(6, eps=0.1), nn.ReLU(), nn.Linear(6, 3))).train()
+_sparse = _stir(nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 5), nn.Tanh(), nn.Linear(5, 3)))
+for _layer in _sparse[::2]:
+    _layer.weight.data *= torch.arange(_layer.weight.numel()).view_as(_layer.weight) % 3 > 0
 _alike = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2))
 for _p in _alike.parameters():
     nn.init.constant_(_p, -0.5)
@@ -1133,12 +1163,14 @@ exam.law("linear networks", _computes_what_it_should, [
 exam.law("convolutional networks", _computes_what_it_should, [
     case("two convolutions, a hidden linear layer and batch norms, half of the units, 0.6 of the weights", _cnn, 0.5, 0.6, torch.randn(3, 1, 8, 6)),
     case("one convolution, sigmoid and average pooling, ratios 0.4 and 0.25", _small, 0.4, 0.25, torch.randn(3, 2, 5, 5)),
+    case("layers without bias before batch norms of eps = 0.1, stride 2, dilation 2, in train mode, ratios 0.4 and 0.3", _odd, 0.4, 0.3, torch.randn(3, 1, 9, 9)),
 ], weight=2, probe=_prune_and_look)
 exam.law("edges", _computes_what_it_should, [
     edge("both ratios 0: a copy with full masks", _cnn, 0.0, 0.0, torch.randn(3, 1, 8, 6)),
     edge("a quarter of the units and no weights", _cnn, 0.25, 0.0, torch.randn(3, 1, 8, 6)),
     edge("no units and 0.55 of the weights", _mlp, 0.0, 0.55, torch.randn(5, 6)),
     edge("channel_ratio = 1 leaves one unit of each hidden layer", _cnn, 1.0, 0.3, torch.randn(3, 1, 8, 6)),
+    edge("a third of the weights are 0 as given, a tenth is masked", _sparse, 0.25, 0.1, torch.randn(5, 6)),
     edge("weight_sparsity = 1 masks everything, the biases speak alone", _mlp, 0.5, 1.0, torch.randn(5, 6)),
     edge("channel_ratio = -0.1 raises ValueError", _mlp, -0.1, 0.5, torch.randn(5, 6)),
     edge("channel_ratio = 1.1 raises ValueError", _mlp, 1.1, 0.5, torch.randn(5, 6)),
@@ -1170,7 +1202,7 @@ exam.score()
 # - Norms are those of the weights as given, before any column is removed; biases do not count.
 # - A unit that goes takes its row, its bias (if there is one) and its column in the next layer with it, so that the tensors become smaller. All else stays: input
 #   features, the outputs of the last layer, activations, the number of modules.
-# - `ratio` outside [0, 1] raises `ValueError`. The result is new, and `model` as it was.
+# - `ratio` outside [0, 1] raises `ValueError`. The result is new, in train or eval mode as you like, and `model` as it was, its mode among it.
 #
 # Source: Li et al. (2017), section 3.1, for what should happen; the broken form is ours, written after answers that circulate.
 #
@@ -1224,6 +1256,7 @@ assert tuple(_new[2].weight.shape) == (3, 2)
 def _prune_and_look(prune, model, ratio, x):
     """What the new network computes and its weights' shapes; then what is left of the given one after the new one was changed."""
     new = prune(model, ratio)
+    modes = [module.training for module in model.modules()]
     shapes = [tuple(layer.weight.shape) for layer in new.modules() if isinstance(layer, nn.Linear)]
     with torch.no_grad():
         try:
@@ -1232,7 +1265,7 @@ def _prune_and_look(prune, model, ratio, x):
             output = "its layers do not fit together"
         for p in new.parameters():
             p.add_(1)
-    return {"shapes": shapes, "output": output, "given": dict(model.state_dict())}
+    return {"shapes": shapes, "output": output, "given": dict(model.state_dict()), "modes": modes, "ratio": ratio}
 
 
 def _computes_one_of(found, model, ratio, x):
