@@ -257,7 +257,7 @@ def _loop(model, train, validate, tolerance, step, falls=lambda a, base, t: a < 
             candidate = train(candidate)
         if reapply:
             candidate = _masked(candidate, masks)
-        history.append((gone / n, validate(candidate)))
+        history.append((1 - sum(m.sum() for m in masks) / n, validate(candidate)))
         if falls(history[-1][1], base, tolerance):
             return (rolled_back(model, candidate) if roll_back else candidate), history
         model, r = candidate, r + 1

@@ -728,7 +728,8 @@ exam.compare("full layers", [
     case("filling one layer fills the next", [(100, 100), (10, 22), (10, 10)], 0.161),
     case("full layers in the middle", [(64, 64), (8, 8), (10, 3), (64, 32)], 0.4),
     case("all but one layer are full, density 0.9", [(40, 60), (20, 10), (10, 5)], 0.9),
-    case("three times filling a layer fills the next", [(5, 35), (15, 3), (227, 1), (20, 12)], 0.9),
+    case("filling fills others, round after round", [(5, 35), (15, 3), (227, 1), (20, 12)], 0.9),
+    case("seven layers: filling fills others, four times", [(10, 5), (46, 31), (57, 80), (58, 113), (68, 114), (86, 130), (89, 79)], 0.95),
 ], weight=2)
 exam.compare("edges", [
     edge("density 1: all are full", _mlp, 1.0),
