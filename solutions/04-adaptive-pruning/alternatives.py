@@ -271,7 +271,7 @@ def select_in_torch(w, mask, low, high):
 @alternative("surgery_mask")
 def element_by_element(w, mask, low, high):
     new = [True if abs(v) > high else False if abs(v) < low else bool(m) for v, m in zip(w.flat, mask.flat)]
-    return np.array(new, dtype=bool).reshape(w.shape).tolist()
+    return np.array(new, dtype=bool).reshape(w.shape)
 
 
 @alternative("expected_macs")
