@@ -244,20 +244,22 @@ def _masked(model, masks):
 
 
 def _loop(model, train, validate, tolerance, step, falls=lambda a, base, t: a < base - t, roll_back=True, reapply=True, trains=True,
-          per_layer=False, score=np.abs):
+          per_layer=False, score=np.abs, count=lambda r, step, n: round(r * step * n), more=lambda r, step: r * step <= 1, cut=_masks,
+          rolled_back=lambda model, candidate: model):
     """The adaptive loop with one part of it replaced by a wrong one."""
     n, base, r = sum(W.size for W in model["W"]), validate(model), 1
     history = [(0.0, base)]
-    while (gone := round(r * step * n)) <= n:
-        masks = _masks(model, gone, per_layer, score)
+    while more(r, step):
+        gone = min(n, count(r, step, n))
+        masks = cut(model, gone, per_layer, score)
         candidate = _masked(model, masks)
         if trains:
             candidate = train(candidate)
         if reapply:
             candidate = _masked(candidate, masks)
-        history.append((gone / n, validate(candidate)))
+        history.append((1 - sum(m.sum() for m in masks) / n, validate(candidate)))
         if falls(history[-1][1], base, tolerance):
-            return (model if roll_back else candidate), history
+            return (rolled_back(model, candidate) if roll_back else candidate), history
         model, r = candidate, r + 1
     return model, history
 
@@ -266,6 +268,11 @@ def _loop(model, train, validate, tolerance, step, falls=lambda a, base, t: a < 
          "falls.")
 def prunes_when_it_falls(model, train, validate, tolerance, step):
     return _loop(model, train, validate, tolerance, step, falls=lambda a, base, t: a >= base - t, roll_back=False)
+
+
+@mistake("adaptive_prune", "You stopped at the first round that held, and went on where the accuracy was too low. It is the other way round: stop where it falls.")
+def stops_where_it_holds(model, train, validate, tolerance, step):
+    return _loop(model, train, validate, tolerance, step, falls=lambda a, base, t: a >= base - t)
 
 
 @mistake("adaptive_prune", "You stopped when the accuracy fell, and gave back the network that fell. Roll back: the result is the model of the round before.")
@@ -347,6 +354,59 @@ def a_single_round(model, train, validate, tolerance, step):
 def rolls_back_to_the_start(model, train, validate, tolerance, step):
     done, history = _loop(model, train, validate, tolerance, step)
     return (model if history[-1][1] < history[0][1] - tolerance else done), history
+
+
+def _failed_biases(model, candidate):
+    return {"W": model["W"], "b": candidate["b"]}
+
+
+@mistake("adaptive_prune", "You rolled back the weights, and kept the biases of the round that failed. Roll back the whole model.")
+def keeps_the_failed_biases(model, train, validate, tolerance, step):
+    return _loop(model, train, validate, tolerance, step, rolled_back=_failed_biases)
+
+
+@mistake("adaptive_prune", "The first round failed, and you gave back a further trained model. The result is then the model as it was given.")
+def trains_the_given_model(model, train, validate, tolerance, step):
+    return _loop(model, train, validate, tolerance, step, rolled_back=lambda last, _: train(model) if last is model else last)
+
+
+@mistake("adaptive_prune", "You rolled back at the end although every round held. Roll back only where the accuracy has fallen.")
+def rolls_back_at_the_end(model, train, validate, tolerance, step):
+    done, history = _loop(model, train, validate, tolerance, step)
+    if history[-1][1] >= history[0][1] - tolerance:
+        done, _ = _loop(model, train, validate, tolerance, step, more=lambda r, step: (r + 1) * step <= 1)
+    return done, history
+
+
+@mistake("adaptive_prune", "You left out the last round: where r · step is 1, that round is still to be tried.")
+def last_round_missing(model, train, validate, tolerance, step):
+    return _loop(model, train, validate, tolerance, step, more=lambda r, step: r * step < 1)
+
+
+@mistake("adaptive_prune", "You did a round too many: there is none with r · step above 1, also where 1 / step is not whole.")
+def a_round_too_many(model, train, validate, tolerance, step):
+    return _loop(model, train, validate, tolerance, step, more=lambda r, step: r <= math.ceil(1 / step))
+
+
+def _all_below(model, gone, *_):
+    """Keep-masks by a threshold, at which all ties go."""
+    limit = np.sort(np.concatenate([np.abs(W).ravel() for W in model["W"]]))[gone - 1]
+    return [np.abs(W) > limit for W in model["W"]]
+
+
+@mistake("adaptive_prune", "You cut at a threshold, and all weights tied with it went: more than round(r * step * n). Prune that many, of the tied ones any.")
+def prunes_all_ties(model, train, validate, tolerance, step):
+    return _loop(model, train, validate, tolerance, step, cut=_all_below)
+
+
+@mistake("adaptive_prune", "You rounded r · step · n down. It is round(r * step * n).")
+def rounds_down(model, train, validate, tolerance, step):
+    return _loop(model, train, validate, tolerance, step, count=lambda r, step, n: int(r * step * n))
+
+
+@mistake("adaptive_prune", "You rounded step · n, and multiplied the error by r. Round the product: round(r * step * n).")
+def rounds_the_step(model, train, validate, tolerance, step):
+    return _loop(model, train, validate, tolerance, step, count=lambda r, step, n: r * round(step * n))
 
 
 @mistake("adaptive_prune", "You pruned the biases too. Only the entries of W are ranked.")
@@ -618,6 +678,11 @@ def thresholds_exchanged(w, mask, low, high):
     return np.where(np.abs(w) < high, False, np.where(np.abs(w) > low, True, mask))
 
 
+@mistake("surgery_mask", "You exchanged the thresholds: with you a weight comes on above low, and stays on from high. It comes on above high, and stays on from low.")
+def on_above_low(w, mask, low, high):
+    return (np.abs(w) > low) | (mask & (np.abs(w) >= high))
+
+
 @mistake("surgery_mask", "You compared signed weights, so that every negative weight is off. Compare |w|.")
 def signed_surgery(w, mask, low, high):
     return (w > high) | (mask & (w >= low))
@@ -731,6 +796,11 @@ def product(w, g, a, weights):
     return w ** weights[0] * g ** weights[1] * a ** weights[2]
 
 
+@mistake("hybrid_scores", "You multiplied the weighted terms: a single zero makes the whole score 0. Add them.")
+def product_of_the_weighted(w, g, a, weights):
+    return math.prod(c * term if term.any() else 1 for c, term in zip(weights, _terms(w, g, a))) * np.ones(w.shape)
+
+
 @mistake("hybrid_scores", "You divided all terms by one common maximum, so that the largest unit still decides. Each has its own.")
 def common_maximum(w, g, a, weights):
     top = max(np.abs(x).max() for x in (w, g, a))
@@ -833,6 +903,16 @@ def prunes_on_a_fall(network, train, validate, tolerance, step):
 @mistake("adaptive_prune_network", "It still gives back what it has last, although that fell below the limit. Keep the network of the round before, and return that.")
 def gives_back_the_last(network, train, validate, tolerance, step):
     return _loop(network, train, validate, tolerance, step, roll_back=False)
+
+
+@mistake("adaptive_prune_network", "You rolled back the weights, and kept the biases of the round that failed. Roll back the whole network.")
+def keeps_biases_that_failed(network, train, validate, tolerance, step):
+    return _loop(network, train, validate, tolerance, step, rolled_back=_failed_biases)
+
+
+@mistake("adaptive_prune_network", "You left out the last round: where r · step is 1, that round is still to be tried.")
+def without_the_last_round(network, train, validate, tolerance, step):
+    return _loop(network, train, validate, tolerance, step, more=lambda r, step: r * step < 1)
 
 
 @mistake("adaptive_prune_network", "Each round is compared with the one before, as in the published program, so that many small drops add up. Compare with the base.")
