@@ -167,6 +167,28 @@ def topk_in_torch(model, train, validate, tolerance, step):
     return _torch_loop(model, train, validate, tolerance, step)
 
 
+@alternative("adaptive_prune")
+def bisection_over_sparsity(model, train, validate, tolerance, step):
+    base, magnitudes = validate(model), np.concatenate([np.abs(W).ravel() for W in model["W"]])
+    order, ends = np.argsort(magnitudes), np.cumsum([W.size for W in model["W"]])[:-1]
+    history, best = [(0.0, base)], {"W": [W.copy() for W in model["W"]], "b": [b.copy() for b in model["b"]]}
+    low, high = 0.0, 1.0
+    share = 1.0
+    while high - low > step / 4:
+        keep = np.ones(len(order))
+        keep[order[:round(share * len(order))]] = 0
+        masks = [part.reshape(W.shape) for part, W in zip(np.split(keep, ends), model["W"])]
+        trained = train({"W": [W * mask for W, mask in zip(model["W"], masks)], "b": model["b"]})
+        candidate = {"W": [W * mask for W, mask in zip(trained["W"], masks)], "b": trained["b"]}
+        history.append((share, validate(candidate)))
+        if history[-1][1] >= base - tolerance:
+            low, best = share, candidate
+        else:
+            high = share
+        share = (low + high) / 2
+    return best, history
+
+
 @alternative("rigl_step")
 def sorted_positions(w, g, mask, alpha):
     places = list(np.ndindex(*mask.shape))

@@ -244,13 +244,13 @@ def _masked(model, masks):
 
 
 def _loop(model, train, validate, tolerance, step, falls=lambda a, base, t: a < base - t, roll_back=True, reapply=True, trains=True,
-          per_layer=False, score=np.abs, count=lambda r, step, n: round(r * step * n), more=lambda r, step: r * step <= 1, cut=_masks,
+          per_layer=False, score=np.abs, more=lambda r, step: r * step <= 1, cut=_masks,
           rolled_back=lambda model, candidate: model):
     """The adaptive loop with one part of it replaced by a wrong one."""
     n, base, r = sum(W.size for W in model["W"]), validate(model), 1
     history = [(0.0, base)]
     while more(r, step):
-        gone = min(n, count(r, step, n))
+        gone = min(n, round(r * step * n))
         masks = cut(model, gone, per_layer, score)
         candidate = _masked(model, masks)
         if trains:
@@ -383,11 +383,6 @@ def last_round_missing(model, train, validate, tolerance, step):
     return _loop(model, train, validate, tolerance, step, more=lambda r, step: r * step < 1)
 
 
-@mistake("adaptive_prune", "You did a round too many: there is none with r · step above 1, also where 1 / step is not whole.")
-def a_round_too_many(model, train, validate, tolerance, step):
-    return _loop(model, train, validate, tolerance, step, more=lambda r, step: r <= math.ceil(1 / step))
-
-
 def _all_below(model, gone, *_):
     """Keep-masks by a threshold, at which all ties go."""
     limit = np.sort(np.concatenate([np.abs(W).ravel() for W in model["W"]]))[gone - 1]
@@ -397,16 +392,6 @@ def _all_below(model, gone, *_):
 @mistake("adaptive_prune", "You cut at a threshold, and all weights tied with it went: more than round(r * step * n). Prune that many, of the tied ones any.")
 def prunes_all_ties(model, train, validate, tolerance, step):
     return _loop(model, train, validate, tolerance, step, cut=_all_below)
-
-
-@mistake("adaptive_prune", "You rounded r · step · n down. It is round(r * step * n).")
-def rounds_down(model, train, validate, tolerance, step):
-    return _loop(model, train, validate, tolerance, step, count=lambda r, step, n: int(r * step * n))
-
-
-@mistake("adaptive_prune", "You rounded step · n, and multiplied the error by r. Round the product: round(r * step * n).")
-def rounds_the_step(model, train, validate, tolerance, step):
-    return _loop(model, train, validate, tolerance, step, count=lambda r, step, n: r * round(step * n))
 
 
 @mistake("adaptive_prune", "You pruned the biases too. Only the entries of W are ranked.")
