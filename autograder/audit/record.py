@@ -79,9 +79,12 @@ def _cells(assignment: Assignment, exercise: Exercise) -> list[str]:
 
 
 def _imported(layout: Layout, assignment: Assignment) -> list[Path]:
-    """The course's own modules that the notebook imports."""
-    places = [layout.root.joinpath(*module.split(".")) for module in assignment.modules]
-    return sorted({p for one in places for p in (one.with_suffix(".py"), one / "__init__.py") if p.exists()})
+    """The course's own modules that the notebook imports; the kit's are counted by themselves, wherever it lies."""
+    names = [name for name in assignment.modules if name.split(".")[0] != PACKAGE.name]
+    places = [layout.root.joinpath(*name.split(".")) for name in names]
+    words = set(re.findall(r"\w+", "\n".join(c.source for c in assignment.source.cells)))          # `from course import models` names a module, too
+    found = {p for one in places for p in (one.with_suffix(".py"), *one.glob("*.py")) if p.parent != one or p.stem in {"__init__", *words}}
+    return sorted(p for p in found if p.exists())
 
 
 def _python(path: Path) -> str:
