@@ -8,7 +8,7 @@ from xml.etree.ElementTree import Element
 from latex2mathml.converter import convert_to_element
 
 ELEMENTS = frozenset("math mrow mi mn mo mtext mspace msup msub msubsup munder mover munderover mfrac msqrt mroot mtable mtr mtd mstyle".split())
-ATTRIBUTES = frozenset("display mathvariant stretchy fence form columnalign linethickness displaystyle minsize maxsize width".split())
+ATTRIBUTES = frozenset("display mathvariant stretchy fence form columnalign linethickness displaystyle minsize maxsize width scriptlevel".split())
 MOST_CHARACTERS = 5000
 
 

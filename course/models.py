@@ -27,16 +27,29 @@ def cnn() -> nn.Sequential:
         nn.Flatten(), nn.Linear(64, 10))
 
 
-NETWORKS = {"mlp": mlp, "cnn": cnn}
+def small_mlp() -> nn.Sequential:
+    """The `mlp` of sizes 64, 24, 10: the one that the quantization track takes down to two bits."""
+    return mlp((64, 24, 10))
 
 
-def load(name: str) -> nn.Sequential:
-    """The trained network of that name, "mlp" or "cnn", in eval mode and float32; another name raises ValueError.
+NETWORKS = {"mlp": mlp, "cnn": cnn, "small_mlp": small_mlp}
+SEEDS = {"mlp": 1, "cnn": 5, "small_mlp": 5}         # trained this many times, to tell an effect from its spread
 
-    "mlp" takes `digits()`, "cnn" takes `digits(images=True)`; `python -m course.train --check` measures their accuracies.
+
+def load(name: str, seed: int = 0) -> nn.Sequential:
+    """The trained network of that name, "mlp", "cnn" or "small_mlp", in eval mode and float32; another name or seed raises ValueError.
+
+    "cnn" takes `digits(images=True)`, the others `digits()`; `python -m course.train --check` measures their accuracies.
     """
     if name not in NETWORKS:
         raise ValueError(f"no network is called {name!r}; there are {', '.join(map(repr, NETWORKS))}")
+    if seed not in range(SEEDS[name]):
+        raise ValueError(f"{name!r} was not trained with seed {seed!r}; there are the seeds 0 to {SEEDS[name] - 1}")
     model = NETWORKS[name]()
-    model.load_state_dict(load_file(WEIGHTS / f"{name}.safetensors"))
+    model.load_state_dict(load_file(file_of(name, seed)))
     return model.float().eval()
+
+
+def file_of(name: str, seed: int) -> Path:
+    """Where the weights of that training lie."""
+    return WEIGHTS / (f"{name}.safetensors" if seed == 0 else f"{name}-{seed}.safetensors")

@@ -13,12 +13,12 @@ from safetensors.torch import save as serialize
 
 from autograder.files import write_whole
 from course.datasets import digits
-from course.models import NETWORKS, WEIGHTS, load
+from course.models import NETWORKS, SEEDS, file_of, load
 
-EPOCHS, RATE, SEED = 80, 1e-3, 0
+EPOCHS, RATE = 80, 1e-3
 
 
-def fit(model: torch.nn.Module, data: tuple, epochs: int, rate: float = RATE, seed: int = SEED) -> torch.nn.Module:
+def fit(model: torch.nn.Module, data: tuple, epochs: int, rate: float = RATE, seed: int = 0) -> torch.nn.Module:
     """Train `model` in place, and return it, by Adam at learning rate `rate` on batches of 32 with mean cross-entropy.
 
     data = (x_train, y_train, …) in the model's dtype; `seed` fixes the order of the pictures. Trains whatever `model.parameters()` gives.
@@ -46,23 +46,22 @@ def data_for(name: str) -> tuple:
     return digits(images=name == "cnn")
 
 
-def train(name: str) -> torch.nn.Module:
-    """A newly trained network of that name, float32, in eval mode."""
-    torch.manual_seed(SEED)
+def train(name: str, seed: int = 0) -> torch.nn.Module:
+    """A newly trained network of that name, float32, in eval mode; `seed` decides its first weights and the order of the pictures."""
+    torch.manual_seed(seed)
     x, y, *held_out = data_for(name)
-    model = fit(NETWORKS[name]().double(), (x.double(), y, *held_out), EPOCHS)
+    model = fit(NETWORKS[name]().double(), (x.double(), y, *held_out), EPOCHS, seed=seed)
     return model.float().eval()
 
 
-def save(name: str, model: torch.nn.Module) -> None:
+def save(name: str, seed: int, model: torch.nn.Module) -> None:
     """Write the weights, with their accuracy in the file's metadata."""
-    file = WEIGHTS / f"{name}.safetensors"
-    write_whole(file, serialize(model.state_dict(), {"validation accuracy": f"{accuracy(model, data_for(name)):.3f}"}))
+    write_whole(file_of(name, seed), serialize(model.state_dict(), {"validation accuracy": f"{accuracy(model, data_for(name)):.3f}"}))
 
 
-def recorded(name: str) -> float:
+def recorded(name: str, seed: int = 0) -> float:
     """The validation accuracy that is written in the weights' file."""
-    with safe_open(WEIGHTS / f"{name}.safetensors", "pt") as file:
+    with safe_open(file_of(name, seed), "pt") as file:
         return float(file.metadata()["validation accuracy"])
 
 
@@ -73,12 +72,14 @@ def main() -> int:
     torch.set_num_threads(1)
     same = True
     for name in NETWORKS:
-        if not check:
-            save(name, train(name))
-        model = load(name)
-        measured = accuracy(model, data_for(name))
-        same &= abs(measured - recorded(name)) < 5e-4
-        print(f"{name}: {sum(p.numel() for p in model.parameters())} parameters, validation accuracy {measured:.3f}, recorded {recorded(name):.3f}")
+        for seed in range(SEEDS[name]):
+            if not check:
+                save(name, seed, train(name, seed))
+            model = load(name, seed)
+            measured = accuracy(model, data_for(name))
+            same &= abs(measured - recorded(name, seed)) < 5e-4
+            print(f"{name}, seed {seed}: {sum(p.numel() for p in model.parameters())} parameters, validation accuracy {measured:.3f}, "
+                  f"recorded {recorded(name, seed):.3f}")
     return 0 if same else 1
 
 

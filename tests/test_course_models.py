@@ -7,12 +7,14 @@ import pytest
 import torch
 from sklearn.datasets import load_digits
 
-from course import plots
+from course import journey, plots
 from course.datasets import digits
-from course.models import NETWORKS, load, mlp
+from course.models import NETWORKS, SEEDS, load, mlp
 from course.train import accuracy, data_for, recorded, train
 
 from .conftest import ROOT
+
+TRAINED = [(name, seed) for name in NETWORKS for seed in range(SEEDS[name])]
 
 
 @pytest.fixture(autouse=True)
@@ -48,14 +50,16 @@ def test_bad_names_are_refused_with_what_there_is():
         digits(arrays="jax")
     with pytest.raises(ValueError, match="'mlp', 'cnn'"):
         load("resnet")
+    with pytest.raises(ValueError, match="seeds 0 to 4"):
+        load("cnn", 5)
 
 
 def test_the_check_command_measures_what_the_weights_record():
     run = subprocess.run([sys.executable, "-m", "course.train", "--check"], cwd=ROOT, capture_output=True, text=True)
     assert run.returncode == 0, run.stdout + run.stderr
-    for name in NETWORKS:
-        assert recorded(name) >= 0.97
-        assert f"validation accuracy {recorded(name):.3f}, recorded {recorded(name):.3f}" in run.stdout
+    for name, seed in TRAINED:
+        assert recorded(name, seed) >= 0.95
+        assert f"{name}, seed {seed}: " in run.stdout and f"validation accuracy {recorded(name, seed):.3f}, recorded {recorded(name, seed):.3f}" in run.stdout
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -77,6 +81,18 @@ def test_a_loaded_network_is_ready_to_use(name):
     with torch.no_grad():
         next(model.parameters()).zero_()
     assert next(load(name).parameters()).any(), "a caller changed another caller's network"
+
+
+def test_a_row_of_the_running_table_measures_all_five_trainings():
+    networks = [load("small_mlp", seed) for seed in range(5)]
+    exact = journey.measure("float32", 7240, networks)
+    assert exact.sqnr == float("inf") and exact.accuracy == [recorded("small_mlp", seed) for seed in range(5)]
+    tenth = journey.measure("a tenth more", 7240, [lambda x, network=network: 1.1 * network(x) for network in networks])
+    assert tenth == journey.Row("a tenth more", 7240, exact.accuracy, 20.0), "a tenth of the amplitude is 20 dB below it"
+    with pytest.raises(ValueError, match="5 seeds"):
+        journey.measure("two only", 7240, networks[:2])
+    text = journey.table("05-uniform-quantization", exact, tenth).splitlines()
+    assert text[1:] == [str(exact), str(tenth)] and "96.6% to 97.8%" in text[1] and text[2].endswith("20.0 dB")
 
 
 def test_an_mlp_has_the_sizes_asked_for():

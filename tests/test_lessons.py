@@ -9,6 +9,8 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from course import journey
+
 from .conftest import ROOT
 
 LESSONS = sorted((ROOT / "course" / "lessons").glob("*.ipynb"))
@@ -37,8 +39,9 @@ def test_lessons_print_what_they_have_stored():
     assert run.returncode == 0 and f"{cells} passed" in run.stdout, run.stdout + run.stderr
 
 
-def test_a_lesson_with_one_changed_digit_fails_at_its_cell(lesson, tmp_path):
+def test_a_lesson_with_one_changed_digit_fails_at_its_cell(tmp_path):
     """The first cell that prints a digit; the cells after it are cut off, as they would only take time."""
+    lesson = nbformat.read(LESSONS[0], as_version=4)
     number, printed = next((number, output) for number, cell in enumerate(code_cells(lesson)) for output in cell.outputs
                            if output.output_type == "stream" and re.search(r"\d", output.text))
     changed = copy.deepcopy(lesson)
@@ -60,6 +63,12 @@ def test_lessons_read_well_unexecuted(lesson):
         assert not any(output.get("name") == "stderr" for output in cell.outputs), cell.source
         assert "print(" not in cell.source or "stream" in kinds, cell.source
         assert "plt.show()" not in cell.source or any("image/png" in output.get("data", {}) for output in cell.outputs), cell.source
+
+
+@pytest.mark.parametrize("name, row", [(name, row) for name, rows in journey.stored().items() for row in rows], ids=lambda value: getattr(value, "step", value))
+def test_the_rows_of_the_running_table_are_those_that_the_lessons_print(name, row):
+    lesson = nbformat.read(ROOT / "course" / "lessons" / f"{name}.ipynb", as_version=4)
+    assert str(row) in "".join(output.text for cell in code_cells(lesson) for output in cell.outputs if output.output_type == "stream").splitlines()
 
 
 def test_lessons_define_no_exercise(lesson):
