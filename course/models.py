@@ -53,3 +53,16 @@ def load(name: str, seed: int = 0) -> nn.Sequential:
 def file_of(name: str, seed: int) -> Path:
     """Where the weights of that training lie."""
     return WEIGHTS / (f"{name}.safetensors" if seed == 0 else f"{name}-{seed}.safetensors")
+
+
+class Residual(nn.Module):
+    """x -> x + body(x), `times` times over with the same weights: a network that is no chain of layers. Shapes as of `body`, which keeps them."""
+
+    def __init__(self, body: nn.Module, times: int = 1):
+        super().__init__()
+        self.body, self.times = body, times
+
+    def forward(self, x):
+        for _ in range(self.times):
+            x = x + self.body(x)
+        return x

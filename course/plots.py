@@ -99,3 +99,22 @@ def budget_bars(kept: dict, budget: int, ax: Axes) -> None:
     ax.set(xlabel="weights kept", ylim=(len(kept) - 0.4, -0.8), title="where the kept weights are")
     ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=4, fontsize=9)
     ax.grid(axis="y", visible=False)
+
+
+def grid_over_histogram(values, levels, ax: Axes, title: str = "") -> None:
+    """How many of `values` (any shape) have which value, and the levels of a quantization grid as lines over it."""
+    ax.hist(np.asarray(values).ravel(), bins=60, color=PALE)
+    for level in np.asarray(levels).ravel():
+        ax.axvline(level, color=BLUE, linewidth=1.1)
+    ax.set(xlabel="value", ylabel="count", title=title)
+    ax.grid(False)
+
+
+def error_against_bits(curves: dict, ax: Axes) -> None:
+    """SQNR in dB against bits: `curves` maps up to four labels to {bits: dB}. The dashed line rises by 6.02 dB per bit from 0."""
+    bits = sorted(set().union(*curves.values()))
+    ax.plot(bits, 20 * np.log10(2) * np.array(bits), color=GREY, linestyle="--", linewidth=1.4, marker="", label="6.02 dB per bit")
+    for label, points in curves.items():
+        ax.plot(list(points), list(points.values()), label=label)
+    ax.set(xlabel="bits", ylabel="SQNR (dB)", xticks=bits)
+    ax.legend(loc="upper left")
