@@ -83,8 +83,7 @@ def _imported(layout: Layout, assignment: Assignment) -> list[Path]:
     names = [name for name in assignment.modules if name.split(".")[0] != PACKAGE.name]
     places = [layout.root.joinpath(*name.split(".")) for name in names]
     words = set(re.findall(r"\w+", "\n".join(c.source for c in assignment.source.cells)))          # `from course import models` names a module, too
-    found = {p for one in places for p in (one.with_suffix(".py"), *one.glob("*.py")) if p.parent != one or p.stem in {"__init__", *words}}
-    return sorted(p for p in found if p.exists())
+    return sorted(p for one in places for p in {one.with_suffix(".py"), *(one / f"{word}.py" for word in words | {"__init__"})} if p.exists())
 
 
 def _python(path: Path) -> str:
