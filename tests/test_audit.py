@@ -350,6 +350,19 @@ def test_the_record_is_trusted_for_what_is_unchanged_and_never_by_full(clean):
     assert Run(layout, "everything").total == 0 and Run(layout, "nothing").total == first.total
 
 
+@pytest.mark.parametrize("old, new, decides", [
+    ("\n\ndef load(", "\n\ndef unused():\n    return load('mlp')\n\n\ndef load(", False),             # a function more
+    ("nn.ReLU()]", "nn.Tanh()]", True),                                                        # in a function that one in use calls
+    ("\n\ndef load(", "\n\nnn.ReLU = nn.Tanh\n\n\ndef load(", True),                            # in no function
+])
+def test_the_record_holds_while_what_the_notebook_uses_of_the_course_stays(tmp_path, old, new, decides):
+    layout, name = copy_of(tmp_path, ROOT), "01-magnitude-pruning"
+    build(layout, name)
+    before = record.keys(layout, layout.load(name), {}, {})
+    change(tmp_path / "course" / "models.py", old, new)
+    assert (record.keys(layout, layout.load(name), {}, {}) != before) == decides
+
+
 def test_the_command_gives_json_of_schema_1_and_exit_code_0(clean, capsys):
     layout, _ = clean
     out = layout.root / "audit.json"
