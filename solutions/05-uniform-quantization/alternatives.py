@@ -167,9 +167,7 @@ def finer_search(x, bits, method):
     if method != "mse":
         return _grid(lo, hi, bits)
     values = x.flatten().numpy().astype(float)
-    found = [_grid(lo * k / 500, hi * k / 500, bits) for k in range(1, 501)]
-    errors = _mse(values, [s for s, _ in found], [z for _, z in found], bits)
-    return found[int(errors.argmin())]
+    return min((_grid(lo * k / 200, hi * k / 200, bits) for k in range(1, 201)), key=lambda found: _mse(values, *found, bits)[0])
 
 
 @alternative("calibrate")

@@ -21,11 +21,15 @@ def _params(lo, hi, bits):
     return s, min(max(round(qmin - lo / s), qmin), qmax)
 
 
-@mistake("affine_qparams", "You took the range as it is, so that real 0 has no code where the range does not hold it. Widen it: min(lo, 0) and max(hi, 0).")
-def zero_not_held(lo, hi, bits):
+def _unwidened(lo, hi, bits):
     qmin, qmax = _ends(bits)
     s = (hi - lo) / (qmax - qmin) or 1.0
     return s, min(max(round(qmin - lo / s), qmin), qmax)
+
+
+@mistake("affine_qparams", "You took the range as it is, so that real 0 has no code where the range does not hold it. Widen it: min(lo, 0) and max(hi, 0).")
+def zero_not_held(lo, hi, bits):
+    return _unwidened(lo, hi, bits)
 
 
 @mistake("affine_qparams", "You took the range as it is and let the zero point leave the grid. Widen the range to hold 0, and clamp the zero point.")
@@ -125,10 +129,22 @@ def _clamped(q, bits):
     return q.clamp(*_ends(bits)).to(torch.int32)
 
 
+def _codes(x, s, z, bits):
+    """`quantize` as it should be."""
+    return _clamped(torch.round(x / s) + z, bits)
+
+
+def _values(q, s, z):
+    """`dequantize` as it should be."""
+    return (q.to(torch.float32) - z) * s
+
+
 @mistake("quantize", "You rounded down. Every value is then off by up to a whole step, and all in the same direction. Round to the nearest code: torch.round.")
 class floor:
     def quantize(x, s, z, bits):
         return _clamped(torch.floor(x / s) + z, bits)
+
+    dequantize = _values
 
 
 @mistake("quantize", "You cut fractions off towards 0 (changing the type does that). Round to the nearest code first: torch.round.")
@@ -136,11 +152,15 @@ class truncation:
     def quantize(x, s, z, bits):
         return _clamped((x / s).trunc() + z, bits)
 
+    dequantize = _values
+
 
 @mistake("quantize", "You rounded half up: x/s + 0.5, rounded down. From halfway round to the even code, as torch.round does.")
 class half_up:
     def quantize(x, s, z, bits):
         return _clamped(torch.floor(x / s + 0.5) + z, bits)
+
+    dequantize = _values
 
 
 @mistake("quantize", "You rounded halves away from 0. From halfway round to the even code, as torch.round does.")
@@ -148,17 +168,23 @@ class half_away_from_zero:
     def quantize(x, s, z, bits):
         return _clamped((x / s).sign() * torch.floor((x / s).abs() + 0.5) + z, bits)
 
+    dequantize = _values
+
 
 @mistake("quantize", "You rounded up. Round to the nearest code: torch.round.")
 class ceiling:
     def quantize(x, s, z, bits):
         return _clamped(torch.ceil(x / s) + z, bits)
 
+    dequantize = _values
+
 
 @mistake("quantize", "You did not clamp, so values beyond the grid get codes that b bits cannot hold. They saturate: clamp to −2^(b−1) and 2^(b−1) − 1.")
 class no_clamp:
     def quantize(x, s, z, bits):
         return (torch.round(x / s) + z).to(torch.int64)
+
+    dequantize = _values
 
 
 @mistake("quantize", "Codes beyond the grid wrap around to its other end. They must saturate: clamp while they are floats, and change the type last.")
@@ -167,17 +193,23 @@ class wraps_around:
         qmin = _ends(bits)[0]
         return torch.remainder(torch.round(x / s).to(torch.int64) + z - qmin, 2 ** bits) + qmin
 
+    dequantize = _values
+
 
 @mistake("quantize", "You clamped before you added the zero point, so the grid is shifted by z. Clamp the sum.")
 class clamped_before_the_zero_point:
     def quantize(x, s, z, bits):
         return _clamped(torch.round(x / s), bits) + z
 
+    dequantize = _values
+
 
 @mistake("quantize", "You divided by 2^(b−1) and rounded nothing. The step is s, whatever the bits, and a code is an integer: clamp(round(x/s) + z).")
 class divided_by_the_levels:
     def quantize(x, s, z, bits):
         return x / 2 ** (bits - 1)
+
+    dequantize = _values
 
 
 @mistake("quantize", "Your step is 2^(b−1), whatever the data: small values all get the same code, and more bits make it worse. The step is s.")
@@ -194,17 +226,23 @@ class no_zero_point:
     def quantize(x, s, z, bits):
         return _clamped(torch.round(x / s), bits)
 
+    dequantize = _values
+
 
 @mistake("quantize", "You subtracted the zero point on the way in. It is the code of real 0, so it is added there and subtracted on the way back.")
 class zero_point_subtracted:
     def quantize(x, s, z, bits):
         return _clamped(torch.round(x / s) - z, bits)
 
+    dequantize = _values
+
 
 @mistake("quantize", "You multiplied by the scale. It is the length of a step: x/s counts the steps.")
 class multiplied_by_the_scale:
     def quantize(x, s, z, bits):
         return _clamped(torch.round(x * s) + z, bits)
+
+    dequantize = _values
 
 
 @mistake("quantize", "You clamped to the symmetric grid, so that its lowest code is missing. The affine grid goes from −2^(b−1) to 2^(b−1) − 1.")
@@ -213,11 +251,15 @@ class symmetric_grid:
         top = 2 ** (bits - 1) - 1
         return (torch.round(x / s) + z).clamp(-top, top).to(torch.int32)
 
+    dequantize = _values
+
 
 @mistake("quantize", "You clamped to 0 … 2^b − 1. On this grid codes go from −2^(b−1) to 2^(b−1) − 1.")
 class unsigned_codes:
     def quantize(x, s, z, bits):
         return (torch.round(x / s) + z).clamp(0, 2 ** bits - 1).to(torch.int32)
+
+    dequantize = _values
 
 
 @mistake("quantize", "You clamped to 2^(b−1), one code too many: with 8 bits the highest is 127.")
@@ -225,11 +267,15 @@ class one_code_too_many:
     def quantize(x, s, z, bits):
         return (torch.round(x / s) + z).clamp(-2 ** (bits - 1), 2 ** (bits - 1)).to(torch.int32)
 
+    dequantize = _values
+
 
 @mistake("quantize", "You ignored bits: the codes are always clamped to 8.")
 class eight_bits_whatever_is_asked:
     def quantize(x, s, z, bits):
         return _clamped(torch.round(x / s) + z, 8)
+
+    dequantize = _values
 
 
 @mistake("quantize", "You stored the codes as int8 whatever the bits, so that those of more than 8 wrap around. Take a type that holds them: int32 always does.")
@@ -237,11 +283,15 @@ class stored_as_int8:
     def quantize(x, s, z, bits):
         return _clamped(torch.round(x / s) + z, bits).to(torch.int8)
 
+    dequantize = _values
+
 
 @mistake("quantize", "Your codes are right, but they are floats. A code is an integer: .to(torch.int32).")
 class codes_of_type_float:
     def quantize(x, s, z, bits):
         return (torch.round(x / s) + z).clamp(*_ends(bits))
+
+    dequantize = _values
 
 
 @mistake("quantize", "You returned the rounded values. quantize returns the codes; dequantize makes values of them.")
@@ -249,39 +299,53 @@ class returns_values:
     def quantize(x, s, z, bits):
         return (_clamped(torch.round(x / s) + z, bits) - z) * s
 
+    dequantize = _values
+
 
 @mistake("quantize", "You subtracted the zero point in the type of the codes: with int8, 127 − (−128) wraps around to −1, and uint8 knows no negative numbers. Make floats of the codes first.")
 class subtracts_in_the_codes_type:
+    quantize = _codes
+
     def dequantize(q, s, z):
         return (q - z) * s
 
 
 @mistake("quantize", "Your dequantize turns every code to int8 or int16 on the way, where differences do not fit. Make floats of the codes first.")
 class subtracts_in_int16:
+    quantize = _codes
+
     def dequantize(q, s, z):
         return (q.to(torch.int16) - z).to(torch.float32) * s
 
 
 @mistake("quantize", "Your dequantize leaves the zero point out: real 0 comes back as s·z. It is s · (q − z).")
 class comes_back_without_the_zero_point:
+    quantize = _codes
+
     def dequantize(q, s, z):
         return q.to(torch.float32) * s
 
 
 @mistake("quantize", "Your dequantize computes s·q − z. Subtract the zero point from the code, then multiply: s · (q − z).")
 class zero_point_outside_the_bracket:
+    quantize = _codes
+
     def dequantize(q, s, z):
         return q.to(torch.float32) * s - z
 
 
 @mistake("quantize", "Your dequantize adds the zero point. It was added on the way in: now subtract it.")
 class zero_point_added_again:
+    quantize = _codes
+
     def dequantize(q, s, z):
         return (q.to(torch.float32) + z) * s
 
 
 @mistake("quantize", "Your dequantize divides by the scale. A code counts steps of length s: multiply.")
 class divided_by_the_scale:
+    quantize = _codes
+
     def dequantize(q, s, z):
         return (q.to(torch.float32) - z) / s
 
@@ -577,21 +641,13 @@ def no_percentile(x, bits, method):
     return _calibrate(x, bits, method, percentile=lambda x: x)
 
 
-@mistake("calibrate", "You measured the error of the values inside the range only. Then the least range wins, because whatever it clips is not counted. Take the mean over all of x.")
+@mistake("calibrate", "You left the clipping out of the error: you measured it inside the range only, or against the clipped values. Then the least range wins. Compare with all of x, as it was.")
 def error_inside_only(x, bits, method):
     def inside(x, s, z, bits):
         lo, hi = ((end - z) * s for end in _ends(bits))
         kept = (x >= lo) & (x <= hi)
         return _error(x, s, z, bits)[kept].square().mean() if kept.any() else torch.tensor(math.inf)
     return _calibrate(x, bits, method, mse=inside)
-
-
-@mistake("calibrate", "You measured the error of the clipped values only. Then the whole range wins. Take the mean over all of x.")
-def error_of_the_clipped_only(x, bits, method):
-    def outside(x, s, z, bits):
-        lo, hi = ((end - z) * s for end in _ends(bits))
-        return (x - x.clamp(lo, hi)).square().sum()
-    return _calibrate(x, bits, method, mse=outside, shares=range(100, 0, -1))
 
 
 @mistake("calibrate", "You minimised the largest error, so that nothing may be clipped. It is the mean of the squared errors.")
@@ -609,7 +665,7 @@ def signed_error(x, bits, method):
     return _calibrate(x, bits, method, mse=lambda x, s, z, bits: _error(x, s, z, bits).mean().abs())
 
 
-@mistake("calibrate", "For \"mse\" you returned the min/max range. Try smaller ranges too, and keep the one of least error.")
+@mistake("calibrate", "For \"mse\" you returned the min/max range, as if clipping alone counted. Try smaller ranges too, and keep the one whose rounding and clipping error together are least.")
 def mse_is_minmax(x, bits, method):
     return _calibrate(x, bits, "minmax" if method == "mse" else method)
 
@@ -626,7 +682,7 @@ def symmetric_grids(x, bits, method):
 
 @mistake("calibrate", "You took the range as it is, without widening it to hold 0.")
 def range_not_widened(x, bits, method):
-    return _calibrate(x, bits, method, params=zero_not_held)
+    return _calibrate(x, bits, method, params=_unwidened)
 
 
 @mistake("calibrate", "You ignored the method: the range is always from the minimum to the maximum.")
@@ -873,9 +929,9 @@ def _ptq(model, data, bits, layers=(nn.Linear, nn.Conv2d), weight=None, inputs=T
         calls = ranges[layer][-1:] if last_call else ranges[layer][:1] if first_call else ranges[layer]
         lo, hi = min(lo for lo, _ in calls), max(hi for _, hi in calls)
         if symmetric_inputs:
-            s, z = max(abs(lo), abs(hi)) / qmax, 0
+            s, z = max(abs(lo), abs(hi)) / qmax or 1.0, 0
         else:
-            s, z = (_params if widen else zero_not_held)(lo, hi, bits)
+            s, z = (_params if widen else _unwidened)(lo, hi, bits)
 
         def rounded(layer, args, s=s, z=z):
             return ((torch.round(args[0] / s) + z).clamp(qmin, qmax) - z) * s
@@ -922,7 +978,7 @@ def affine_weights(model, data, bits):
 @mistake("post_training_quantize", "You divided the weights by 2^(b−1) levels. The symmetric grid ends at 2^(b−1) − 1.")
 def weights_divided_by_128(model, data, bits):
     def rounded(w, bits):
-        q, scale = divided_by_128(w, bits, 0)
+        q, scale = _per_channel(w, bits, 0, peak=lambda rows: rows.abs().amax(1) * (2 ** (bits - 1) - 1) / 2 ** (bits - 1))
         return q * scale.view(-1, *[1] * (w.dim() - 1))
     return _ptq(model, data, bits, weight=rounded)
 

@@ -602,6 +602,7 @@ def _draw(*shape):
 
 _lopsided, _one_sided = torch.where(_draw(37, 40) > 0, 0.3 * _draw(37, 40), 2 * _draw(37, 40).abs() - 0.2), torch.relu(_draw(6, 5, 9, 7) + 0.3)
 _outliers = torch.cat([_draw(3000), torch.tensor([25.0, -9.0, 14.0, 21.0])])
+_levels = torch.cat([torch.tensor([-5.0, 10.0]), torch.randint(-4, 10, (500,), generator=_rng) + 0.2 * torch.rand(500, generator=_rng) - 0.1])
 _below, _above = -3 - _draw(50, 30).abs(), 5 + _draw(400)
 exam.law("minmax", _has_the_range, [
     case("a lopsided sample of both signs, 8 bits", _lopsided, 8, "minmax"),
@@ -628,6 +629,8 @@ exam.law("least squared error", _has_the_least_error, [
     case("normal values with outliers, 4 bits", _outliers, 4, "mse"),
     case("the same, 8 bits", _outliers, 8, "mse"),
     case("normal values, 2 bits", _draw(900), 2, "mse"),
+    edge("values near the 16 levels of their own range, 4 bits: nothing is to be clipped", _levels, 4, "mse"),
+    edge("30,000 values between 0 and 1 and one of 100, 2 bits", torch.cat([torch.rand(30_000, generator=_rng), torch.tensor([100.0])]), 2, "mse"),
     edge("a uniform sample, 4 bits: nearly nothing is clipped", torch.rand(1000, generator=_rng) * 4 - 1, 4, "mse"),
     edge("all values above 0, 4 bits", _above, 4, "mse"),
     edge("all values negative, 5 bits", _below, 5, "mse"),
@@ -752,7 +755,7 @@ exam.score()
 # quarters the noise, and adds $10 \log_{10} 4 = 6.02$ dB. Other data lose a constant for the part of the range that they hardly use; Gaussian
 # data on a min/max grid lose more, the longer the sample.
 #
-# Source: Gray & Neuhoff (1998), *Quantization*, IEEE Transactions on Information Theory 44(6): the "6 dB per bit rule".
+# Source: Gray & Neuhoff (1998), *Quantization*, IEEE Transactions on Information Theory 44(6), for the rule of 6 dB per bit.
 #
 # *Worked example.* `x = [3, 4]`, `q = [3.0, 4.5]`: signal 9 + 16 = 25, noise 0.25, ratio 100: 20 dB. With `q = [0, 0]` the noise is the signal: 0 dB.
 #
@@ -829,8 +832,8 @@ plt.show()
 # batch, as `model` takes it) and `bits` ≥ 2: a new model that computes as an integer network would, with its values in float ("fake
 # quantization"). *Layers* are all `nn.Linear` and `nn.Conv2d`, wherever they are in the model.
 #
-# - **Weights** of every layer are rounded on the symmetric grid with a scale per *output channel* (axis 0), as in exercise 3, and replaced by
-#   $s_c\, q_c$.
+# - **Weights** of every layer are rounded on the symmetric grid with a scale per *output channel* (axis 0), as in exercise 3 (rows of zeros too),
+#   and replaced by $s_c\, q_c$.
 # - **Inputs** of every layer are rounded on the affine grid of one tensor whenever the new model runs, $\hat x = s\,(q - z)$ as in exercise 2:
 #   they move in steps, and beyond the grid they saturate. s and z are fixed and come from exercise 1 for the smallest and the largest value that
 #   enters *this layer of the float model* when it computes `model(data)`. A layer that is called several times has one range, over all of its
@@ -922,13 +925,13 @@ def _exact(model, data, bits, x):
 
     def rounded(layer, args):
         values = torch.cat([*seen[layer], torch.zeros(1)])
-        s = (values.max() - values.min()).item() / (2 ** bits - 1)
+        s = (values.max() - values.min()).item() / (2 ** bits - 1) or 1.0
         z, steps = round(qmin - values.min().item() / s), args[0] / s
         tie = ((steps - steps.floor() - 0.5).abs() < 0.004) & (steps + z > qmin - 1) & (steps + z < -qmin)
         sure.logical_and_(~tie.flatten(1).any(1))
         return ((torch.round(steps) + z).clamp(qmin, -qmin - 1) - z) * s
 
-    layers = [layer for layer in model.modules() if isinstance(layer, (nn.Linear, nn.Conv2d))]
+    layers = [layer for layer in model.modules() if type(layer) in (nn.Linear, nn.Conv2d)]
     hooks = [layer.register_forward_pre_hook(watch) for layer in layers]
     with torch.no_grad():
         model(data)
@@ -962,7 +965,7 @@ seed(8)
 def _clear(model):
     """The model with random weights, no one near a tie on the grids of 2 to 8 bits, rows of different size, and large biases."""
     for module in model.modules():
-        if isinstance(module, (nn.Linear, nn.Conv2d)):
+        if type(module) in (nn.Linear, nn.Conv2d):
             weight = torch.randn_like(module.weight) * torch.logspace(-0.5, 0.5, len(module.weight)).view(-1, *[1] * (module.weight.dim() - 1))
             for _ in range(100):
                 peak = weight.flatten(1).abs().amax(1).view(-1, *[1] * (weight.dim() - 1))
@@ -985,12 +988,16 @@ _twice = _clear(models.Residual(nn.Sequential(nn.Linear(4, 5), nn.ReLU(), nn.Lin
 _pictures = _clear(models.Residual(nn.Sequential(nn.Conv2d(2, 3, 3, padding=1), nn.ReLU(), nn.Conv2d(3, 2, 1))))
 _shrinking = models.Residual(nn.Sequential(nn.Linear(4, 4)), times=3)
 _shrinking.body[0].weight.data, _shrinking.body[0].bias.data = 0.1 - 0.7 * torch.eye(4), torch.tensor([0.0, 0.1, -0.1, 0.05])
+_dead = _clear(nn.Sequential(nn.Linear(4, 5), nn.ReLU(), nn.Linear(5, 3)))
+_dead[0].weight.data[2] = _dead[2].weight.data[0] = 0
 exam.law("linear layers", _moves_in_steps, [
     case("one layer, 8 bits", _one, torch.randn(30, 4), 8, torch.randn(60, 4)),
     case("one layer, 3 bits, inputs above 0 only", _one, torch.rand(30, 4) + 2, 3, torch.rand(60, 4) + 2),
     case("two layers and a ReLU, 4 bits", _mlp, torch.randn(40, 5), 4, torch.randn(80, 5)),
     case("three layers, one without bias, a leaky ReLU between them, 2 bits", _bare, torch.randn(40, 6), 2, torch.randn(80, 6)),
     case("the same, 6 bits", _bare, torch.randn(40, 6) - 0.5, 6, torch.randn(80, 6) - 0.5),
+    edge("rows of zeros in both layers, 4 bits", _dead, torch.randn(40, 4), 4, torch.randn(80, 4)),
+    edge("calibrated with zeros, then zeros, 8 bits: any scale above 0", _one, torch.zeros(10, 4), 8, torch.zeros(20, 4)),
 ], weight=2, probe=_quantize_and_look)
 exam.law("beyond the calibrated range", _moves_in_steps, [
     case("one layer, inputs up to ten times too large, 4 bits", _one, torch.randn(30, 4), 4, 10 * torch.randn(60, 4)),
