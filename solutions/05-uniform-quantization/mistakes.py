@@ -278,14 +278,6 @@ class eight_bits_whatever_is_asked:
     dequantize = _values
 
 
-@mistake("quantize", "You stored the codes as int8 whatever the bits, so that those of more than 8 wrap around. Take a type that holds them: int32 always does.")
-class stored_as_int8:
-    def quantize(x, s, z, bits):
-        return _clamped(torch.round(x / s) + z, bits).to(torch.int8)
-
-    dequantize = _values
-
-
 @mistake("quantize", "Your codes are right, but they are floats. A code is an integer: .to(torch.int32).")
 class codes_of_type_float:
     def quantize(x, s, z, bits):
@@ -453,12 +445,6 @@ def eight_bits_per_channel(w, bits, axis):
     return _per_channel(w, 8, axis)
 
 
-@mistake("quantize_per_channel", "You stored the codes as int8 whatever the bits. Take a type that holds them: int32 always does.")
-def int8_per_channel(w, bits, axis):
-    q, scale = _per_channel(w, bits, axis)
-    return q.to(torch.int8), scale
-
-
 @mistake("quantize_per_channel", "You left the channels in front: the codes have the shape of w with axis moved to 0. Move it back.")
 def axis_not_moved_back(w, bits, axis):
     q, scale = _per_channel(w, bits, axis)
@@ -587,23 +573,17 @@ def eight_bits_per_group(w, bits, group):
     return _per_group(w, 8, group)
 
 
-@mistake("quantize_per_group", "You stored the codes as int8 whatever the bits. Take a type that holds them: int32 always does.")
-def int8_per_group(w, bits, group):
-    q, scale = _per_group(w, bits, group)
-    return q.to(torch.int8), scale
-
-
 def _error(x, s, z, bits):
     return ((torch.round(x / s) + z).clamp(*_ends(bits)) - z) * s - x
 
 
-def _calibrate(x, bits, method, percentile=lambda x: x.clamp(-torch.quantile(x.abs(), 0.999), torch.quantile(x.abs(), 0.999)), mse=None, params=_params, shares=None):
+def _calibrate(x, bits, method, percentile=lambda x: x.clamp(-torch.quantile(x.abs(), 0.999), torch.quantile(x.abs(), 0.999)), mse=None, params=_params):
     """Exercise 5 with another percentile, error or grid."""
     mse = mse or (lambda x, s, z, bits: _error(x, s, z, bits).square().mean())
     x = percentile(x) if method == "percentile" else x
     lo, hi = x.min().item(), x.max().item()
     if method == "mse":
-        candidates = [params(lo * k / 100, hi * k / 100, bits) for k in (shares or range(1, 101))]
+        candidates = [params(lo * k / 100, hi * k / 100, bits) for k in range(1, 101)]
         return min(candidates, key=lambda found: float(mse(x, *found, bits)))
     return params(lo, hi, bits)
 

@@ -54,8 +54,9 @@ torch.set_num_threads(1)                                 # so small a network is
 # %% [markdown]
 # ## 1. Scale and zero point of a range
 #
-# Write `affine_qparams(lo, hi, bits) -> (scale, zero_point)` for a range of floats, `lo` ≤ `hi`, and `bits` ≥ 1. Real 0 must have a code of its
-# own (padding, a ReLU's output and a pruned weight are exactly 0), so first the range is widened to hold 0, on the side where it does not; then
+# Write `affine_qparams(lo, hi, bits) -> (scale, zero_point)` for a range of floats, `lo` ≤ `hi`, and `bits` from 1 to 8. Real 0 must have a code
+# of its own (padding, a ReLU's output and a pruned weight are exactly 0), so first the range is widened to hold 0, on the side where it does not;
+# then
 #
 # $$lo' = \min(lo, 0), \qquad hi' = \max(hi, 0), \qquad s = \frac{hi' - lo'}{2^b - 1}, \qquad z = \mathrm{clamp}\Big(\mathrm{round}\Big(q_{min} - \frac{lo'}{s}\Big)\Big)$$
 #
@@ -113,7 +114,7 @@ exam.law("ranges that hold 0", _spans_the_range, [
     case("from -2.7 to 0.9, 4 bits", -2.7, 0.9, 4),
     case("from -0.013 to 0.02, 3 bits", -0.013, 0.02, 3),
     case("from -70 to 41, 5 bits", -70.0, 41.0, 5),
-    case("from -3.3 to 5.1, 16 bits", -3.3, 5.1, 16),
+    case("from -3.3 to 5.1, 7 bits", -3.3, 5.1, 7),
 ], weight=2)
 exam.law("ranges that do not hold 0", _spans_the_range, [
     case("from 2 to 6, 8 bits: widened down to 0", 2.0, 6.0, 8),
@@ -135,7 +136,7 @@ exam.score()
 # ## 2. Values to codes and back
 #
 # Write `quantize(x, s, z, bits) -> q` for a float32 tensor `x` of any shape, a scale `s` above 0 (float), a zero point `z` (int) and `bits` from
-# 1 to 16:
+# 1 to 8:
 #
 # $$q = \mathrm{clamp}\Big(\mathrm{round}\Big(\frac{x}{s}\Big) + z,\; q_{min},\; q_{max}\Big)$$
 #
@@ -146,7 +147,7 @@ exam.score()
 # - The grid of `quantize` is always the affine one, $-2^{b-1}$ to $2^{b-1} - 1$; values beyond it *saturate*: they get the code of the nearer end.
 # - Halfway between two codes round to even: `x / s = 2.5` gives 2, 3.5 gives 4 (tested with an even `z`, where rounding before and after adding z
 #   agree).
-# - `q` has the shape of `x` and an integer type that holds all the codes: int8 is too small for 12 bits. `x` may be empty.
+# - `q` has the shape of `x` and an integer type. `x` may be empty.
 # - `dequantize` takes *any* integer type, int8 and uint8 among them, and gives float32 values in the shape of `q`. Mind that `q - z` may not fit
 #   into the type of `q`: 127 − (−128) is 255.
 #
@@ -201,13 +202,13 @@ exam.law("codes", _has_the_codes, [
     case("a 3 × 5 matrix, s = 0.25, z = 0, 8 bits", _near(_wide, 0.25, _rng), 0.25, 0, 8),
     case("a 7 × 4 matrix of small values, s = 0.003, z = -64, 8 bits", _near(_tall, 0.003, _rng), 0.003, -64, 8),
     case("a 2 × 3 × 4 tensor of large values, s = 7.5, z = 3, 5 bits", _near(torch.randint(-19, 13, (2, 3, 4), generator=_rng), 7.5, _rng), 7.5, 3, 5),
-    case("12 bits, s = 0.01, z = -500: codes beyond int8", _near(torch.randint(-1500, 2500, (40,), generator=_rng), 0.01, _rng), 0.01, -500, 12),
+    case("a vector of 40, s = 0.01, z = -20, 6 bits", _near(torch.randint(-12, 52, (40,), generator=_rng), 0.01, _rng), 0.01, -20, 6),
 ], of="quantize", weight=2)
 exam.law("beyond the grid", _has_the_codes, [
     case("4 bits, z = 2: codes from -8 to 7, values far on both sides", _near([-30.0, -11.0, -10.0, -9.0, 0.0, 4.0, 5.0, 6.0, 40.0], 0.1, _rng), 0.1, 2, 4),
     case("8 bits, z = 0: the lowest code is -128, not -127", _near([-127.0, -128.0, -129.0, -200.0, 126.0, 127.0, 128.0, 300.0], 0.02, _rng), 0.02, 0, 8),
     edge("values of a million steps, z = -128", torch.tensor([1e6, -1e6, 3.1]) * 0.5, 0.5, -128, 8),
-    edge("16 bits, z = 0", _near([-40000.0, -32768.0, 32767.0, 32768.0, 12.0], 0.001, _rng), 0.001, 0, 16),
+    edge("2 bits: codes -2 to 1", _near([-4.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0], 0.001, _rng), 0.001, -1, 2),
 ], of="quantize")
 exam.law("edges", _has_the_codes, [
     edge("the tie test: halves of a step round to even", torch.tensor([0.25, 0.75, 1.25, 1.75, -0.25, -0.75, -1.25]), 0.5, 0, 8),
@@ -265,7 +266,7 @@ plt.show()
 # One scale for a whole weight matrix is set by its largest weight, and a row of small weights gets few of the levels. A row is an output channel;
 # give each its own scale, at a cost of one number per row.
 #
-# Write `quantize_per_channel(w, bits, axis) -> (q, scale)` for a float32 tensor `w` of two or more dimensions, `bits` ≥ 2 and 0 ≤ `axis` <
+# Write `quantize_per_channel(w, bits, axis) -> (q, scale)` for a float32 tensor `w` of two or more dimensions, `bits` from 2 to 8 and 0 ≤ `axis` <
 # `w.dim()`. A *channel* is a slice $w_c$ of `w` at one index $c$ of `axis`; on the **symmetric** grid
 #
 # $$s_c = \frac{\max |w_c|}{2^{b-1} - 1}, \qquad q_c = \mathrm{round}\Big(\frac{w_c}{s_c}\Big) \in \{-(2^{b-1} - 1), \dots, 2^{b-1} - 1\}$$
@@ -351,7 +352,6 @@ exam.law("edges", _rounds_each_channel, [
     edge("2 bits: codes -1, 0, 1", _rows(3, 7), 2, 0),
     edge("one row of one weight, 8 bits", torch.tensor([[-0.3]]), 8, 0),
     edge("all weights are 0, 4 bits", torch.zeros(2, 3), 4, 0),
-    edge("12 bits: codes beyond int8", _rows(3, 4), 12, 0),
 ])
 exam.score()
 ### END HIDDEN TESTS
@@ -363,7 +363,7 @@ exam.score()
 # would ruin a whole row. The scales are no longer few: a 16-bit scale for each 32 weights costs half a bit per weight.
 #
 # Write `quantize_per_group(w, bits, group) -> (q, scale)` for a float32 tensor `w` of one or more dimensions whose last axis has n elements,
-# `bits` ≥ 2 and an integer `group` ≥ 1. Group j is the elements $jG$ to $(j + 1)G - 1$ of the last axis, G standing for `group`. Each is
+# `bits` from 2 to 8 and an integer `group` ≥ 1. Group j is the elements $jG$ to $(j + 1)G - 1$ of the last axis, G standing for `group`. Each is
 # quantized on the **symmetric** grid by its own largest magnitude, as a channel in exercise 3:
 #
 # $$s_g = \frac{\max |w_g|}{2^{b-1} - 1}, \qquad q_g = \mathrm{round}\Big(\frac{w_g}{s_g}\Big)$$
@@ -446,7 +446,6 @@ exam.law("edges", _rounds_each_group, [
     edge("the group is the whole row", _heavy(4, 6), 4, 6),
     edge("groups of one: every code is an end of the grid", _heavy(2, 3), 4, 1),
     edge("2 bits: codes -1, 0, 1", _heavy(3, 8), 2, 4),
-    edge("12 bits: codes beyond int8", _heavy(2, 8), 12, 4),
     edge("4 does not divide 6: ValueError, though it divides all 24 weights", _heavy(4, 6), 4, 4),
     edge("a group longer than the row: ValueError", _heavy(2, 4), 4, 8),
 ])
@@ -495,7 +494,7 @@ plt.show()
 # The range of a layer's inputs is not known until data have gone through. Of a sample of them, which range should the grid have? All of it, and
 # one outlier makes every step coarse; less, and the outlier is clipped. Rounding error against clipping error.
 #
-# Write `calibrate(x, bits, method) -> (scale, zero_point)` for a float32 tensor `x` of any shape with at least one element, `bits` ≥ 2, and
+# Write `calibrate(x, bits, method) -> (scale, zero_point)` for a float32 tensor `x` of any shape with at least one element, `bits` from 2 to 8, and
 # `method` one of these. Each chooses a range $[lo, hi]$, and the result is that of exercise 1 for it: the *affine* grid, the range widened to
 # hold 0, an integer zero point, any scale above 0 if all is 0.
 #
@@ -630,7 +629,6 @@ exam.law("least squared error", _has_the_least_error, [
     case("the same, 8 bits", _outliers, 8, "mse"),
     case("normal values, 2 bits", _draw(900), 2, "mse"),
     edge("values near the 16 levels of their own range, 4 bits: nothing is to be clipped", _levels, 4, "mse"),
-    edge("30,000 values between 0 and 1 and one of 100, 2 bits", torch.cat([torch.rand(30_000, generator=_rng), torch.tensor([100.0])]), 2, "mse"),
     edge("a uniform sample, 4 bits: nearly nothing is clipped", torch.rand(1000, generator=_rng) * 4 - 1, 4, "mse"),
     edge("all values above 0, 4 bits", _above, 4, "mse"),
     edge("all values negative, 5 bits", _below, 5, "mse"),
@@ -829,7 +827,7 @@ plt.show()
 # ## 8. Quantize a trained network
 #
 # Write `post_training_quantize(model, data, bits) -> quantized` for a torch module `model` in float32, a tensor `data` of calibration inputs (one
-# batch, as `model` takes it) and `bits` ≥ 2: a new model that computes as an integer network would, with its values in float ("fake
+# batch, as `model` takes it) and `bits` from 2 to 8: a new model that computes as an integer network would, with its values in float ("fake
 # quantization"). *Layers* are all `nn.Linear` and `nn.Conv2d`, wherever they are in the model.
 #
 # - **Weights** of every layer are rounded on the symmetric grid with a scale per *output channel* (axis 0), as in exercise 3 (rows of zeros too),
@@ -1081,7 +1079,8 @@ print(f"\nfloat32 to 8 bits, over five seeds: the largest loss is {100 * worst:.
 # the different values before and after, and try one bit. Another that circulates rounds to multiples of $2^{b-1}$, whatever the data: small
 # weights all become 0, and every further bit makes it worse. Write `low_bit_quantize(network, bits) -> network` as it should be:
 #
-# - `network` maps layer names to `{'weights': array, 'biases': array}`, all numpy float arrays of any shape and at least one element; `bits` ≥ 1.
+# - `network` maps layer names to `{'weights': array, 'biases': array}`, all numpy float arrays of any shape and at least one element; `bits` from
+#   1 to 8.
 # - Every array, weights and biases alike, is quantized by itself with *one* scale, and the result holds the *dequantized* values. For `bits` ≥ 2
 #   on the symmetric grid:
 #
@@ -1180,7 +1179,6 @@ exam.law("one bit", _lies_on_its_grid, [
 exam.law("edges", _lies_on_its_grid, [
     edge("biases that are all 0, and weights that are all 0, 4 bits", _holed, 4),
     edge("one layer with a single weight, 8 bits", _make(1, 1), 8),
-    edge("12 bits", _make(4, 3), 12),
     edge("a convolution kernel of four dimensions, 3 bits", {"conv": {"weights": _rng.normal(0, 1, (3, 2, 2, 2)), "biases": _rng.normal(0, 1, 3)}}, 3),
 ])
 exam.score()
