@@ -296,10 +296,10 @@ class returns_values:
 
 @mistake("quantize", "You subtracted the zero point in the type of the codes: with int8, 127 − (−128) wraps around to −1, and uint8 knows no negative numbers. Make floats of the codes first.")
 class subtracts_in_the_codes_type:
-    quantize = _codes
-
     def dequantize(q, s, z):
         return (q - z) * s
+
+    quantize = _codes
 
 
 @mistake("quantize", "Your dequantize turns every code to int8 or int16 on the way, where differences do not fit. Make floats of the codes first.")
