@@ -297,7 +297,7 @@ class returns_values:
 @mistake("quantize", "You subtracted the zero point in the type of the codes: with int8, 127 − (−128) wraps around to −1, and uint8 knows no negative numbers. Make floats of the codes first.")
 class subtracts_in_the_codes_type:
     def dequantize(q, s, z):
-        return (q - z) * s
+        return s * (q - z).to(torch.float32)
 
     quantize = _codes
 
