@@ -209,7 +209,7 @@ def read_off_the_batch_norm(conv, bn):
         shift = bn(torch.zeros(1, bn.num_features, 1, 1)).flatten()
         factor = bn(torch.ones(1, bn.num_features, 1, 1).double().float()).flatten() - shift
         factor = torch.where(factor.abs() < 1e-3, bn.weight * torch.rsqrt(bn.running_var + bn.eps), factor)
-        folded = nn.Conv2d(conv.in_channels, conv.out_channels, conv.kernel_size, stride=conv.stride, padding=conv.padding, dilation=conv.dilation, groups=conv.groups)
+        folded = nn.Conv2d(conv.in_channels, conv.out_channels, conv.kernel_size, conv.stride, conv.padding, conv.dilation, conv.groups)
         state = {"weight": torch.einsum("o,oikl->oikl", factor, conv.weight), "bias": shift if conv.bias is None else shift + factor * conv.bias}
     folded.load_state_dict(state)
     return folded.eval().requires_grad_(False)
@@ -308,7 +308,8 @@ def layers_of_another_class(model, data, bits):
 def torch_observers_in_hooks(model, data, bits):
     floats, quantized = copy.deepcopy(model), copy.deepcopy(model)
     qmin, qmax = -2 ** (bits - 1), 2 ** (bits - 1) - 1
-    observers = {name: MinMaxObserver(dtype=torch.qint32, quant_min=qmin, quant_max=qmax) for name, m in floats.named_modules() if isinstance(m, (nn.Linear, nn.Conv2d))}
+    observers = {name: MinMaxObserver(dtype=torch.qint32, quant_min=qmin, quant_max=qmax)
+                 for name, m in floats.named_modules() if isinstance(m, (nn.Linear, nn.Conv2d))}
     for name, observer in observers.items():
         floats.get_submodule(name).register_forward_pre_hook(lambda layer, args, observer=observer: (observer(args[0]), None)[1])
     with torch.no_grad():

@@ -27,12 +27,14 @@ def _unwidened(lo, hi, bits):
     return s, min(max(round(qmin - lo / s), qmin), qmax)
 
 
-@mistake("affine_qparams", "You took the range as it is, so that real 0 has no code where the range does not hold it. Widen it: min(lo, 0) and max(hi, 0).")
+@mistake("affine_qparams", "You took the range as it is, so that real 0 has no code where the range does not hold it. Widen it: min(lo, 0) "
+         "and max(hi, 0).")
 def zero_not_held(lo, hi, bits):
     return _unwidened(lo, hi, bits)
 
 
-@mistake("affine_qparams", "You took the range as it is and let the zero point leave the grid. Widen the range to hold 0, and clamp the zero point.")
+@mistake("affine_qparams", "You took the range as it is and let the zero point leave the grid. Widen the range to hold 0, and clamp the zero "
+         "point.")
 def zero_point_outside_the_grid(lo, hi, bits):
     qmin, qmax = _ends(bits)
     s = (hi - lo) / (qmax - qmin) or 1.0
@@ -77,7 +79,8 @@ def inverse_scale(lo, hi, bits):
     return 1 / s, z
 
 
-@mistake("affine_qparams", "The range is constant, and you let the scale become 0 or divided by it. Widen the range to hold 0 first; if it is still empty, any scale above 0 will do.")
+@mistake("affine_qparams", "The range is constant, and you let the scale become 0 or divided by it. Widen the range to hold 0 first; if it is "
+         "still empty, any scale above 0 will do.")
 def scale_of_zero(lo, hi, bits):
     if lo == hi:
         return 0.0, 0
@@ -106,7 +109,8 @@ def unsigned_grid(lo, hi, bits):
     return s, min(max(round(-min(lo, 0.0) / s), 0), 2 ** bits - 1)
 
 
-@mistake("affine_qparams", "You made the grid symmetric: zero point 0, scale from the larger end. Then levels are lost on the side where the range is short.")
+@mistake("affine_qparams", "You made the grid symmetric: zero point 0, scale from the larger end. Then levels are lost on the side where the "
+         "range is short.")
 def symmetric_range(lo, hi, bits):
     peak = max(abs(lo), abs(hi))
     return peak / max(1, 2 ** (bits - 1) - 1) or 1.0, 0
@@ -139,7 +143,8 @@ def _values(q, s, z):
     return (q.to(torch.float32) - z) * s
 
 
-@mistake("quantize", "You rounded down. Every value is then off by up to a whole step, and all in the same direction. Round to the nearest code: torch.round.")
+@mistake("quantize", "You rounded down. Every value is then off by up to a whole step, and all in the same direction. Round to the nearest "
+         "code: torch.round.")
 class floor:
     def quantize(x, s, z, bits):
         return _clamped(torch.floor(x / s) + z, bits)
@@ -179,7 +184,8 @@ class ceiling:
     dequantize = _values
 
 
-@mistake("quantize", "You did not clamp, so values beyond the grid get codes that b bits cannot hold. They saturate: clamp to −2^(b−1) and 2^(b−1) − 1.")
+@mistake("quantize", "You did not clamp, so values beyond the grid get codes that b bits cannot hold. They saturate: clamp to −2^(b−1) and "
+         "2^(b−1) − 1.")
 class no_clamp:
     def quantize(x, s, z, bits):
         return (torch.round(x / s) + z).to(torch.int64)
@@ -187,7 +193,8 @@ class no_clamp:
     dequantize = _values
 
 
-@mistake("quantize", "Codes beyond the grid wrap around to its other end. They must saturate: clamp while they are floats, and change the type last.")
+@mistake("quantize", "Codes beyond the grid wrap around to its other end. They must saturate: clamp while they are floats, and change the "
+         "type last.")
 class wraps_around:
     def quantize(x, s, z, bits):
         qmin = _ends(bits)[0]
@@ -204,7 +211,8 @@ class clamped_before_the_zero_point:
     dequantize = _values
 
 
-@mistake("quantize", "You divided by 2^(b−1) and rounded nothing. The step is s, whatever the bits, and a code is an integer: clamp(round(x/s) + z).")
+@mistake("quantize", "You divided by 2^(b−1) and rounded nothing. The step is s, whatever the bits, and a code is an integer: "
+         "clamp(round(x/s) + z).")
 class divided_by_the_levels:
     def quantize(x, s, z, bits):
         return x / 2 ** (bits - 1)
@@ -229,7 +237,8 @@ class no_zero_point:
     dequantize = _values
 
 
-@mistake("quantize", "You subtracted the zero point on the way in. It is the code of real 0, so it is added there and subtracted on the way back.")
+@mistake("quantize", "You subtracted the zero point on the way in. It is the code of real 0, so it is added there and subtracted on the way "
+         "back.")
 class zero_point_subtracted:
     def quantize(x, s, z, bits):
         return _clamped(torch.round(x / s) - z, bits)
@@ -294,7 +303,8 @@ class returns_values:
     dequantize = _values
 
 
-@mistake("quantize", "You subtracted the zero point in the type of the codes: with int8, 127 − (−128) wraps around to −1, and uint8 knows no negative numbers. Make floats of the codes first.")
+@mistake("quantize", "You subtracted the zero point in the type of the codes: with int8, 127 − (−128) wraps around to −1, and uint8 knows no "
+         "negative numbers. Make floats of the codes first.")
 class subtracts_in_the_codes_type:
     def dequantize(q, s, z):
         return s * (q - z).to(torch.float32)
@@ -302,7 +312,8 @@ class subtracts_in_the_codes_type:
     quantize = _codes
 
 
-@mistake("quantize", "Your dequantize turns every code to int8 or int16 on the way, where differences do not fit. Make floats of the codes first.")
+@mistake("quantize", "Your dequantize turns every code to int8 or int16 on the way, where differences do not fit. Make floats of the codes "
+         "first.")
 class subtracts_in_int16:
     quantize = _codes
 
@@ -357,14 +368,16 @@ def axis_ignored(w, bits, axis):
     return _per_channel(w, bits, 0)
 
 
-@mistake("quantize_per_channel", "You took the maximum along axis, which gives a scale for each of the other positions. The channels lie along axis: take the maximum over all other axes.")
+@mistake("quantize_per_channel", "You took the maximum along axis, which gives a scale for each of the other positions. The channels lie "
+         "along axis: take the maximum over all other axes.")
 def maximum_along_axis(w, bits, axis):
     scale = w.abs().amax(axis, keepdim=True) / (2 ** (bits - 1) - 1)
     scale = torch.where(scale == 0, torch.ones_like(scale), scale)
     return torch.round(w / scale).to(torch.int32), scale.flatten()
 
 
-@mistake("quantize_per_channel", "Your scales belong to the right channels, but they were divided along the last axis, which passes unnoticed where the tensor is square. Give the scale a shape with ones.")
+@mistake("quantize_per_channel", "Your scales belong to the right channels, but they were divided along the last axis, which passes unnoticed "
+         "where the tensor is square. Give the scale a shape with ones.")
 def scale_along_the_wrong_axis(w, bits, axis):
     scale = _per_channel(w, bits, axis)[1]
     top = 2 ** (bits - 1) - 1
@@ -373,7 +386,8 @@ def scale_along_the_wrong_axis(w, bits, axis):
     return _per_channel(w, bits, axis)
 
 
-@mistake("quantize_per_channel", "You made the scale of the mean magnitude, so that large weights saturate. It is the largest magnitude of the channel, over the highest code.")
+@mistake("quantize_per_channel", "You made the scale of the mean magnitude, so that large weights saturate. It is the largest magnitude of "
+         "the channel, over the highest code.")
 def mean_scale(w, bits, axis):
     return _per_channel(w, bits, axis, peak=lambda rows: rows.abs().mean(1))
 
@@ -383,7 +397,8 @@ def one_scale_for_all(w, bits, axis):
     return _per_channel(w, bits, axis, peak=lambda rows: rows.abs().max().expand(len(rows)))
 
 
-@mistake("quantize_per_channel", "You returned a single scale, the whole tensor's. Each channel has its own; the scale has the shape (channels,).")
+@mistake("quantize_per_channel", "You returned a single scale, the whole tensor's. Each channel has its own; the scale has the shape "
+         "(channels,).")
 def a_single_scale(w, bits, axis):
     scale = w.abs().max() / (2 ** (bits - 1) - 1)
     return torch.round(w / scale).to(torch.int32), scale
@@ -397,23 +412,27 @@ def divides_by_zero_rows(w, bits, axis):
     return q.reshape(w.movedim(axis, 0).shape).movedim(0, axis), scale
 
 
-@mistake("quantize_per_channel", "The codes of a channel of zeros are right, but its scale is 0. It must be above 0: whoever divides by it again gets NaN.")
+@mistake("quantize_per_channel", "The codes of a channel of zeros are right, but its scale is 0. It must be above 0: whoever divides by it "
+         "again gets NaN.")
 def zero_scale(w, bits, axis):
     q, scale = _per_channel(w, bits, axis)
     return q, torch.where(w.movedim(axis, 0).flatten(1).abs().amax(1) == 0, torch.zeros_like(scale), scale)
 
 
-@mistake("quantize_per_channel", "You took the signed maximum, so that large negative weights saturate. The scale is max |w| over the highest code.")
+@mistake("quantize_per_channel", "You took the signed maximum, so that large negative weights saturate. The scale is max |w| over the highest "
+         "code.")
 def signed_maximum(w, bits, axis):
     return _per_channel(w, bits, axis, peak=lambda rows: rows.amax(1).clamp_min(1e-6))
 
 
-@mistake("quantize_per_channel", "You divided by 2^(b−1). The symmetric grid ends at 2^(b−1) − 1, and the largest magnitude gets that code: 127 with 8 bits.")
+@mistake("quantize_per_channel", "You divided by 2^(b−1). The symmetric grid ends at 2^(b−1) − 1, and the largest magnitude gets that code: "
+         "127 with 8 bits.")
 def divided_by_128(w, bits, axis):
     return _per_channel(w, bits, axis, peak=lambda rows: rows.abs().amax(1) * (2 ** (bits - 1) - 1) / 2 ** (bits - 1))
 
 
-@mistake("quantize_per_channel", "You spread the range from −max to max over all 2^b − 1 steps, so that code −2^(b−1) can occur. The symmetric grid has one code less: s = max|w| / (2^(b−1) − 1).")
+@mistake("quantize_per_channel", "You spread the range from −max to max over all 2^b − 1 steps, so that code −2^(b−1) can occur. The "
+         "symmetric grid has one code less: s = max|w| / (2^(b−1) − 1).")
 def full_grid(w, bits, axis):
     return _per_channel(w, bits, axis, peak=lambda rows: rows.abs().amax(1) * 2 * (2 ** (bits - 1) - 1) / (2 ** bits - 1), low=-2 ** (bits - 1))
 
@@ -472,7 +491,8 @@ def groups_along_the_first_axis(w, bits, group):
     return q.reshape(w.movedim(0, -1).shape).movedim(-1, 0), scale.reshape(*w.shape[:-1], -1)
 
 
-@mistake("quantize_per_group", "Your groups are interleaved: elements j, j + n/G, j + 2n/G, … share a scale. A group is G neighbours: split the last axis into (n/G, G), not (G, n/G).")
+@mistake("quantize_per_group", "Your groups are interleaved: elements j, j + n/G, j + 2n/G, … share a scale. A group is G neighbours: split "
+         "the last axis into (n/G, G), not (G, n/G).")
 def interleaved_groups(w, bits, group):
     if w.shape[-1] % group:
         raise ValueError
@@ -489,7 +509,8 @@ def number_of_groups(w, bits, group):
     return _per_group(w, bits, w.shape[-1] // group)
 
 
-@mistake("quantize_per_group", "You divided the weights by the scales without expanding them: each scale belongs to a whole group of neighbours, not to every n/G-th weight.")
+@mistake("quantize_per_group", "You divided the weights by the scales without expanding them: each scale belongs to a whole group of "
+         "neighbours, not to every n/G-th weight.")
 def scale_repeated_as_a_whole(w, bits, group):
     q, scale = _per_group(w, bits, group)
     top = 2 ** (bits - 1) - 1
@@ -502,7 +523,8 @@ def left_in_groups(w, bits, group):
     return q.reshape(*scale.shape, group), scale
 
 
-@mistake("quantize_per_group", "Your scale has one entry for each weight. One for each group is enough, and is what makes groups affordable: the shape is (…, n/G).")
+@mistake("quantize_per_group", "Your scale has one entry for each weight. One for each group is enough, and is what makes groups affordable: "
+         "the shape is (…, n/G).")
 def scale_for_each_weight(w, bits, group):
     q, scale = _per_group(w, bits, group)
     return q, scale.repeat_interleave(group, -1)
@@ -519,7 +541,8 @@ def a_scale_per_row(w, bits, group):
     return _per_group(w, bits, group, peak=lambda groups: groups.abs().amax((-2, -1), keepdim=True).expand(*groups.shape[:-1], 1))
 
 
-@mistake("quantize_per_group", "Where the group does not divide the last axis it must raise ValueError. Yours runs over the ends of rows or pads silently.")
+@mistake("quantize_per_group", "Where the group does not divide the last axis it must raise ValueError. Yours runs over the ends of rows or "
+         "pads silently.")
 def runs_over_the_rows(w, bits, group):
     if w.numel() % group:
         raise ValueError
@@ -542,12 +565,14 @@ def divides_by_zero_groups(w, bits, group):
     return torch.round(groups / scale).to(torch.int32).reshape(w.shape), scale[..., 0]
 
 
-@mistake("quantize_per_group", "You took the signed maximum, so that large negative weights saturate. The scale is max |w| over the highest code.")
+@mistake("quantize_per_group", "You took the signed maximum, so that large negative weights saturate. The scale is max |w| over the highest "
+         "code.")
 def signed_maximum_of_a_group(w, bits, group):
     return _per_group(w, bits, group, peak=lambda groups: groups.amax(-1, keepdim=True).clamp_min(1e-6))
 
 
-@mistake("quantize_per_group", "You made the scale of the mean magnitude, so that large weights saturate. It is the largest magnitude of the group, over the highest code.")
+@mistake("quantize_per_group", "You made the scale of the mean magnitude, so that large weights saturate. It is the largest magnitude of the "
+         "group, over the highest code.")
 def mean_of_a_group(w, bits, group):
     return _per_group(w, bits, group, peak=lambda groups: groups.abs().mean(-1, keepdim=True))
 
@@ -593,12 +618,14 @@ def percentiles_of_signed_values(x, bits, method):
     return _calibrate(x, bits, method, percentile=lambda x: x.clamp(torch.quantile(x, 0.001), torch.quantile(x, 0.999)))
 
 
-@mistake("calibrate", "You took the percentile of the signed values for the upper end, and its negative for the lower. Rank |x|, or large negative values are not seen.")
+@mistake("calibrate", "You took the percentile of the signed values for the upper end, and its negative for the lower. Rank |x|, or large "
+         "negative values are not seen.")
 def percentile_of_the_upper_end(x, bits, method):
     return _calibrate(x, bits, method, percentile=lambda x: x.clamp(-torch.quantile(x, 0.999).abs(), torch.quantile(x, 0.999).abs()))
 
 
-@mistake("calibrate", "You took [−p, p] as the range. Clamp x to it, then take the smallest and the largest value: outputs of a ReLU would waste half of the grid.")
+@mistake("calibrate", "You took [−p, p] as the range. Clamp x to it, then take the smallest and the largest value: outputs of a ReLU would "
+         "waste half of the grid.")
 def range_from_minus_p_to_p(x, bits, method):
     return _calibrate(x, bits, method, percentile=lambda x: torch.stack([-torch.quantile(x.abs(), 0.999), torch.quantile(x.abs(), 0.999)]))
 
@@ -621,7 +648,8 @@ def no_percentile(x, bits, method):
     return _calibrate(x, bits, method, percentile=lambda x: x)
 
 
-@mistake("calibrate", "You left the clipping out of the error: you measured it inside the range only, or against the clipped values. Then the least range wins. Compare with all of x, as it was.")
+@mistake("calibrate", "You left the clipping out of the error: you measured it inside the range only, or against the clipped values. Then the "
+         "least range wins. Compare with all of x, as it was.")
 def error_inside_only(x, bits, method):
     def inside(x, s, z, bits):
         lo, hi = ((end - z) * s for end in _ends(bits))
@@ -645,7 +673,8 @@ def signed_error(x, bits, method):
     return _calibrate(x, bits, method, mse=lambda x, s, z, bits: _error(x, s, z, bits).mean().abs())
 
 
-@mistake("calibrate", "For \"mse\" you returned the min/max range, as if clipping alone counted. Try smaller ranges too, and keep the one whose rounding and clipping error together are least.")
+@mistake("calibrate", "For \"mse\" you returned the min/max range, as if clipping alone counted. Try smaller ranges too, and keep the one "
+         "whose rounding and clipping error together are least.")
 def mse_is_minmax(x, bits, method):
     return _calibrate(x, bits, "minmax" if method == "mse" else method)
 
@@ -655,7 +684,8 @@ def worst_range(x, bits, method):
     return _calibrate(x, bits, method, mse=lambda x, s, z, bits: -_error(x, s, z, bits).square().mean())
 
 
-@mistake("calibrate", "You made all ranges symmetric, with zero point 0. Then outputs of a ReLU waste half of the grid. Use the affine grid of exercise 1.")
+@mistake("calibrate", "You made all ranges symmetric, with zero point 0. Then outputs of a ReLU waste half of the grid. Use the affine grid "
+         "of exercise 1.")
 def symmetric_grids(x, bits, method):
     return _calibrate(x, bits, method, params=lambda lo, hi, bits: (max(abs(lo), abs(hi)) / _ends(bits)[1] or 1.0, 0))
 
@@ -722,7 +752,8 @@ def multiplied_by_the_deviation(conv, bn):
     return _fold(conv, bn, factor=bn.weight * torch.sqrt(bn.running_var + bn.eps))
 
 
-@mistake("fold_batchnorm", "You used the statistics that batch norm has in training: of a batch, here of random inputs. In eval mode they are running_mean and running_var.")
+@mistake("fold_batchnorm", "You used the statistics that batch norm has in training: of a batch, here of random inputs. In eval mode they are "
+         "running_mean and running_var.")
 def training_statistics(conv, bn):
     k = conv.kernel_size[0] * 4
     with torch.no_grad():
@@ -767,7 +798,8 @@ def mean_added(conv, bn):
     return _fold(conv, bn, mean=-bn.running_mean)
 
 
-@mistake("fold_batchnorm", "You multiplied along the input channels, which passes unnoticed only where there are as many. The factor belongs to axis 0, the outputs.")
+@mistake("fold_batchnorm", "You multiplied along the input channels, which passes unnoticed only where there are as many. The factor belongs "
+         "to axis 0, the outputs.")
 def factor_along_the_inputs(conv, bn):
     folded = _fold(conv, bn)
     factor = bn.weight / torch.sqrt(bn.running_var + bn.eps)
@@ -778,7 +810,8 @@ def factor_along_the_inputs(conv, bn):
     return folded
 
 
-@mistake("fold_batchnorm", "A convolution without bias has bias None: your code cannot compute with that. Take 0 for it, and give the folded one a bias.")
+@mistake("fold_batchnorm", "A convolution without bias has bias None: your code cannot compute with that. Take 0 for it, and give the folded "
+         "one a bias.")
 def needs_a_bias(conv, bn):
     if conv.bias is None:
         raise TypeError
@@ -838,7 +871,8 @@ def amplitude_for_power(x, q):
     return _ratio(x, q, power=lambda x, noise: (x.abs().sum() / noise.abs().sum()).item())
 
 
-@mistake("sqnr_db", "You compared magnitudes, Σ|x| and Σ|x − q|, at 20 dB per decade. Powers are sums of squares: the two differ wherever the values do not all have one size.")
+@mistake("sqnr_db", "You compared magnitudes, Σ|x| and Σ|x − q|, at 20 dB per decade. Powers are sums of squares: the two differ wherever the "
+         "values do not all have one size.")
 def amplitude_at_twenty(x, q):
     return _ratio(x, q, factor=20, power=lambda x, noise: (x.abs().sum() / noise.abs().sum()).item())
 
@@ -927,7 +961,8 @@ def _row_rounded(w, bits, axis=0):
     return q * scale.view([-1 if k == axis else 1 for k in range(w.dim())])
 
 
-@mistake("post_training_quantize", "You rounded the weights and left the inputs in float: the outputs do not move in steps, and nothing saturates.")
+@mistake("post_training_quantize", "You rounded the weights and left the inputs in float: the outputs do not move in steps, and nothing "
+         "saturates.")
 def weights_only(model, data, bits):
     return _ptq(model, data, bits, inputs=False)
 
@@ -942,12 +977,14 @@ def weights_per_tensor(model, data, bits):
     return _ptq(model, data, bits, weight=lambda w, bits: _row_rounded(w.reshape(1, -1), bits).reshape(w.shape))
 
 
-@mistake("post_training_quantize", "You used a scale for each input channel of the weights (axis 1). It belongs to the output channels, axis 0: only then can it be taken out of the sum.")
+@mistake("post_training_quantize", "You used a scale for each input channel of the weights (axis 1). It belongs to the output channels, axis "
+         "0: only then can it be taken out of the sum.")
 def weights_per_input(model, data, bits):
     return _ptq(model, data, bits, weight=lambda w, bits: _row_rounded(w, bits, 1))
 
 
-@mistake("post_training_quantize", "You rounded the weights on an affine grid of one tensor. Theirs is symmetric, with a scale per output channel.")
+@mistake("post_training_quantize", "You rounded the weights on an affine grid of one tensor. Theirs is symmetric, with a scale per output "
+         "channel.")
 def affine_weights(model, data, bits):
     def rounded(w, bits):
         s, z = _params(w.min().item(), w.max().item(), bits)
@@ -963,7 +1000,8 @@ def weights_divided_by_128(model, data, bits):
     return _ptq(model, data, bits, weight=rounded)
 
 
-@mistake("post_training_quantize", "You put the inputs on a symmetric grid. They have an affine one, with a zero point: behind a ReLU half of a symmetric grid is never used.")
+@mistake("post_training_quantize", "You put the inputs on a symmetric grid. They have an affine one, with a zero point: behind a ReLU half of "
+         "a symmetric grid is never used.")
 def symmetric_inputs(model, data, bits):
     return _ptq(model, data, bits, symmetric_inputs=True)
 
@@ -1016,7 +1054,8 @@ def inputs_do_not_saturate(model, data, bits):
     return quantized
 
 
-@mistake("post_training_quantize", "You calibrated after the weights had been rounded. The ranges are those of the float model: measure them first.")
+@mistake("post_training_quantize", "You calibrated after the weights had been rounded. The ranges are those of the float model: measure them "
+         "first.")
 def calibrated_on_rounded_weights(model, data, bits):
     rounded = copy.deepcopy(model)
     for layer in rounded.modules():
@@ -1030,12 +1069,14 @@ def one_range_for_all(model, data, bits):
     return _ptq(model, data, bits, calibrate=lambda x: (data.min().item(), data.max().item()))
 
 
-@mistake("post_training_quantize", "For a layer that runs several times you kept the range of its last call. Take the smallest and the largest value of all calls.")
+@mistake("post_training_quantize", "For a layer that runs several times you kept the range of its last call. Take the smallest and the "
+         "largest value of all calls.")
 def range_of_the_last_call(model, data, bits):
     return _ptq(model, data, bits, last_call=True)
 
 
-@mistake("post_training_quantize", "For a layer that runs several times you kept the range of its first call. Take the smallest and the largest value of all calls.")
+@mistake("post_training_quantize", "For a layer that runs several times you kept the range of its first call. Take the smallest and the "
+         "largest value of all calls.")
 def range_of_the_first_call(model, data, bits):
     return _ptq(model, data, bits, first_call=True)
 
@@ -1045,7 +1086,8 @@ def clipped_ranges(model, data, bits):
     return _ptq(model, data, bits, calibrate=lambda x: (torch.quantile(x, 0.01).item(), torch.quantile(x, 0.99).item()))
 
 
-@mistake("post_training_quantize", "You averaged the smallest and the largest values over the calibration inputs. The range holds every one of them.")
+@mistake("post_training_quantize", "You averaged the smallest and the largest values over the calibration inputs. The range holds every one "
+         "of them.")
 def averaged_ranges(model, data, bits):
     return _ptq(model, data, bits, calibrate=lambda x: (x.flatten(1).amin(1).mean().item(), x.flatten(1).amax(1).mean().item()))
 
@@ -1055,7 +1097,8 @@ def linear_layers_only(model, data, bits):
     return _ptq(model, data, bits, layers=(nn.Linear,))
 
 
-@mistake("post_training_quantize", "You looked at the outermost modules only, so that layers inside others stay float. model.modules() lists all of them.")
+@mistake("post_training_quantize", "You looked at the outermost modules only, so that layers inside others stay float. model.modules() lists "
+         "all of them.")
 def outermost_layers_only(model, data, bits):
     return _ptq(model, data, bits, found=lambda model: [m for m in model.children() if isinstance(m, (nn.Linear, nn.Conv2d))])
 
@@ -1065,7 +1108,8 @@ def last_layer_in_float(model, data, bits):
     return _ptq(model, data, bits, found=lambda model: [m for m in model.modules() if isinstance(m, (nn.Linear, nn.Conv2d))][:-1])
 
 
-@mistake("post_training_quantize", "You left the first layer in float. That is sometimes wise, but here every layer is quantized, and its inputs too.")
+@mistake("post_training_quantize", "You left the first layer in float. That is sometimes wise, but here every layer is quantized, and its "
+         "inputs too.")
 def first_layer_in_float(model, data, bits):
     return _ptq(model, data, bits, found=lambda model: [m for m in model.modules() if isinstance(m, (nn.Linear, nn.Conv2d))][1:])
 
@@ -1156,7 +1200,8 @@ class _Wrapped(nn.Module):
         return self.layer(x)
 
 
-@mistake("post_training_quantize", "You wrapped the layers, so their parameters have other names: 0.layer.weight for 0.weight. A saved state no longer fits. Round in a forward pre-hook instead.")
+@mistake("post_training_quantize", "You wrapped the layers, so their parameters have other names: 0.layer.weight for 0.weight. A saved state "
+         "no longer fits. Round in a forward pre-hook instead.")
 def renames_the_parameters(model, data, bits):
     return _Wrapped(_ptq(model, data, bits))
 
@@ -1181,12 +1226,14 @@ def _symmetric(w, bits, peak=None, rounding=np.round):
     return np.clip(rounding(w / s), 1 - 2 ** (bits - 1), 2 ** (bits - 1) - 1) * s
 
 
-@mistake("low_bit_quantize", "You divided by 2^(b−1), as the published answer does: nothing is rounded, no scale comes from the data, the biases are skipped, and one bit changes nothing.")
+@mistake("low_bit_quantize", "You divided by 2^(b−1), as the published answer does: nothing is rounded, no scale comes from the data, the "
+         "biases are skipped, and one bit changes nothing.")
 def divides_by_the_levels(network, bits):
     return {layer: {"weights": p["weights"] / 2 ** (bits - 1), "biases": p["biases"]} for layer, p in network.items()}
 
 
-@mistake("low_bit_quantize", "Your step is 2^(b−1), whatever the data: small weights all become 0, and more bits are worse. The step is max|w| over the highest code.")
+@mistake("low_bit_quantize", "Your step is 2^(b−1), whatever the data: small weights all become 0, and more bits are worse. The step is "
+         "max|w| over the highest code.")
 def rounds_to_multiples_of_the_levels(network, bits):
     return _each_array(network, lambda w: np.round(w / 2 ** (bits - 1)) * 2 ** (bits - 1))
 
@@ -1270,7 +1317,8 @@ def zero_is_negative(network, bits):
     return _each_array(network, lambda w: np.where(w > 0, 1.0, -1.0) * np.abs(w).mean() if bits == 1 else _symmetric(w, bits))
 
 
-@mistake("low_bit_quantize", "With one bit you used the largest magnitude for both values, which is far too large for most weights. It is the mean magnitude.")
+@mistake("low_bit_quantize", "With one bit you used the largest magnitude for both values, which is far too large for most weights. It is the "
+         "mean magnitude.")
 def one_bit_of_the_maximum(network, bits):
     return _each_array(network, lambda w: np.where(w >= 0, 1.0, -1.0) * np.abs(w).max() if bits == 1 else _symmetric(w, bits))
 

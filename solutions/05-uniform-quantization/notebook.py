@@ -201,12 +201,15 @@ _wide, _tall = torch.randint(-15, 16, (3, 5), generator=_rng), torch.randint(-60
 exam.law("codes", _has_the_codes, [
     case("a 3 × 5 matrix, s = 0.25, z = 0, 8 bits", _near(_wide, 0.25, _rng), 0.25, 0, 8),
     case("a 7 × 4 matrix of small values, s = 0.003, z = -64, 8 bits", _near(_tall, 0.003, _rng), 0.003, -64, 8),
-    case("a 2 × 3 × 4 tensor of large values, s = 7.5, z = 3, 5 bits", _near(torch.randint(-19, 13, (2, 3, 4), generator=_rng), 7.5, _rng), 7.5, 3, 5),
+    case("a 2 × 3 × 4 tensor of large values, s = 7.5, z = 3, 5 bits",
+         _near(torch.randint(-19, 13, (2, 3, 4), generator=_rng), 7.5, _rng), 7.5, 3, 5),
     case("a vector of 40, s = 0.01, z = -20, 6 bits", _near(torch.randint(-12, 52, (40,), generator=_rng), 0.01, _rng), 0.01, -20, 6),
 ], of="quantize", weight=2)
 exam.law("beyond the grid", _has_the_codes, [
-    case("4 bits, z = 2: codes from -8 to 7, values far on both sides", _near([-30.0, -11.0, -10.0, -9.0, 0.0, 4.0, 5.0, 6.0, 40.0], 0.1, _rng), 0.1, 2, 4),
-    case("8 bits, z = 0: the lowest code is -128, not -127", _near([-127.0, -128.0, -129.0, -200.0, 126.0, 127.0, 128.0, 300.0], 0.02, _rng), 0.02, 0, 8),
+    case("4 bits, z = 2: codes from -8 to 7, values far on both sides",
+         _near([-30.0, -11.0, -10.0, -9.0, 0.0, 4.0, 5.0, 6.0, 40.0], 0.1, _rng), 0.1, 2, 4),
+    case("8 bits, z = 0: the lowest code is -128, not -127",
+         _near([-127.0, -128.0, -129.0, -200.0, 126.0, 127.0, 128.0, 300.0], 0.02, _rng), 0.02, 0, 8),
     edge("values of a million steps, z = -128", torch.tensor([1e6, -1e6, 3.1]) * 0.5, 0.5, -128, 8),
     edge("2 bits: codes -2 to 1", _near([-4.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0], 0.001, _rng), 0.001, -1, 2),
 ], of="quantize")
@@ -250,8 +253,8 @@ first = models.load("small_mlp")[0].weight.detach()
 photograph = torch.tensor(load_sample_image("china.jpg")[::2, ::2].mean(axis=2) / 255, dtype=torch.float32)
 fig, axes = plt.subplots(1, 2, figsize=(8.4, 2.6))
 for bits, ax in zip((4, 2), axes):
-    plots.grid_over_histogram(first, rounded(torch.linspace(first.min(), first.max(), 2000), bits, first.min().item(), first.max().item()).unique(), ax,
-                              f"{bits} bits")
+    lo, hi = first.min().item(), first.max().item()
+    plots.grid_over_histogram(first, rounded(torch.linspace(lo, hi, 2000), bits, lo, hi).unique(), ax, f"{bits} bits")
 plt.show()
 fig, axes = plt.subplots(1, 4, figsize=(10, 2.1))
 for bits, ax in zip((8, 4, 2, 1), axes):
@@ -694,12 +697,12 @@ def _fold_and_look(fold, conv, bn, x):
     folded = fold(conv, bn)
     modes = [conv.training, bn.training]
     with torch.no_grad():
-        found = {"the folded layer is a Conv2d": isinstance(folded, nn.Conv2d), "its weight": folded.weight.detach().clone(), "its bias": folded.bias.detach().clone(),
-                 "its output": folded(x).clone()}
+        found = {"the folded layer is a Conv2d": isinstance(folded, nn.Conv2d), "its weight": folded.weight.detach().clone(),
+                 "its bias": folded.bias.detach().clone(), "its output": folded(x).clone()}
         for p in folded.parameters():
             p.add_(1)
-    return found | {"conv, after a change of the folded layer": dict(conv.state_dict()), "bn, after a change of the folded layer": dict(bn.state_dict()), "modes": modes,
-                    "gradients": [p.grad for p in (*conv.parameters(), *bn.parameters())]}
+    return found | {"conv, after a change of the folded layer": dict(conv.state_dict()), "bn, after a change of the folded layer": dict(bn.state_dict()),
+                    "modes": modes, "gradients": [p.grad for p in (*conv.parameters(), *bn.parameters())]}
 
 
 seed(6)
@@ -898,7 +901,7 @@ with torch.no_grad():
     assert np.allclose(_net(torch.tensor([[1.4]])).tolist(), [[1.92]])
 ### BEGIN HIDDEN TESTS
 def _quantize_and_look(quantize, model, data, bits, x):
-    """What the new model computes, before and after the old one was changed, and the names and shapes of its parameters; then what is left of the old one."""
+    """What the new model computes, before and after a change of the old one, and its parameters' names and shapes; what is left of the old one."""
     for p in model.parameters():
         p.grad = torch.ones_like(p)
     quantized = quantize(model, data, bits)
@@ -953,7 +956,8 @@ def _moves_in_steps(found, model, data, bits, x):
     assert same, "the given model was changed"
     got, after = np.asarray(found["output"]), np.asarray(found["output after a change of the old model"])
     assert got.shape == tuple(output.shape), "the output must have the shape of the float model's"
-    assert np.allclose(got[sure], output[sure], rtol=1e-4, atol=1e-4 * float(output.abs().max())), "the outputs are not those of the quantized network"
+    close = np.allclose(got[sure], output[sure], rtol=1e-4, atol=1e-4 * float(output.abs().max()))
+    assert close, "the outputs are not those of the quantized network"
     assert np.allclose(after[sure], got[sure], rtol=1e-4, atol=1e-5), "the new model depends on the old one"
 
 
@@ -979,9 +983,12 @@ def _clear(model):
 _one = _clear(nn.Sequential(nn.Linear(4, 3)))
 _mlp = _clear(nn.Sequential(nn.Linear(5, 7), nn.ReLU(), nn.Linear(7, 4))).eval()
 _bare = _clear(nn.Sequential(nn.Linear(6, 5, bias=False), nn.LeakyReLU(0.3), nn.Linear(5, 5), nn.ReLU(), nn.Linear(5, 2)))
-_cnn = _clear(nn.Sequential(nn.Conv2d(1, 3, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(3, 4, 2, stride=2), nn.ReLU(), nn.Flatten(), nn.Linear(4, 3)))
-_grouped = _clear(nn.Sequential(nn.Conv2d(2, 4, 3, groups=2, bias=False), nn.LeakyReLU(), nn.Conv2d(4, 4, 2, groups=4, dilation=2), nn.Flatten(), nn.Linear(16, 3)))
-_nested = _clear(nn.Sequential(nn.Sequential(nn.Linear(4, 6), nn.ReLU()), models.Residual(nn.Sequential(nn.Linear(6, 5), nn.LeakyReLU(0.3), nn.Linear(5, 6))), nn.Linear(6, 2)))
+_cnn = _clear(nn.Sequential(
+    nn.Conv2d(1, 3, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(3, 4, 2, stride=2), nn.ReLU(), nn.Flatten(), nn.Linear(4, 3)))
+_grouped = _clear(nn.Sequential(
+    nn.Conv2d(2, 4, 3, groups=2, bias=False), nn.LeakyReLU(), nn.Conv2d(4, 4, 2, groups=4, dilation=2), nn.Flatten(), nn.Linear(16, 3)))
+_nested = _clear(nn.Sequential(
+    nn.Sequential(nn.Linear(4, 6), nn.ReLU()), models.Residual(nn.Sequential(nn.Linear(6, 5), nn.LeakyReLU(0.3), nn.Linear(5, 6))), nn.Linear(6, 2)))
 _twice = _clear(models.Residual(nn.Sequential(nn.Linear(4, 5), nn.ReLU(), nn.Linear(5, 4)), times=3)).eval()
 _pictures = _clear(models.Residual(nn.Sequential(nn.Conv2d(2, 3, 3, padding=1), nn.ReLU(), nn.Conv2d(3, 2, 1))))
 _shrinking = models.Residual(nn.Sequential(nn.Linear(4, 4)), times=3)
@@ -1155,7 +1162,8 @@ _rng = np.random.default_rng(9)
 
 def _make(*sizes, dtype=float, scale=1.0):
     """Layers whose weights are small and whose biases are large."""
-    return {f"fc{n}": {"weights": (scale * 0.2 ** n * _rng.normal(0, 1, (n_out, n_in))).astype(dtype), "biases": (scale * (n + 1) * _rng.normal(0, 1, n_out)).astype(dtype)}
+    return {f"fc{n}": {"weights": (scale * 0.2 ** n * _rng.normal(0, 1, (n_out, n_in))).astype(dtype),
+                       "biases": (scale * (n + 1) * _rng.normal(0, 1, n_out)).astype(dtype)}
             for n, (n_in, n_out) in enumerate(zip(sizes, sizes[1:]))}
 
 
@@ -1179,7 +1187,8 @@ exam.law("one bit", _lies_on_its_grid, [
 exam.law("edges", _lies_on_its_grid, [
     edge("biases that are all 0, and weights that are all 0, 4 bits", _holed, 4),
     edge("one layer with a single weight, 8 bits", _make(1, 1), 8),
-    edge("a convolution kernel of four dimensions, 3 bits", {"conv": {"weights": _rng.normal(0, 1, (3, 2, 2, 2)), "biases": _rng.normal(0, 1, 3)}}, 3),
+    edge("a convolution kernel of four dimensions, 3 bits",
+         {"conv": {"weights": _rng.normal(0, 1, (3, 2, 2, 2)), "biases": _rng.normal(0, 1, 3)}}, 3),
 ])
 exam.score()
 ### END HIDDEN TESTS
