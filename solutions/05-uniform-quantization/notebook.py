@@ -1221,6 +1221,6 @@ exam.score()
 # share it. `fold_batchnorm` and `post_training_quantize` make of it a recipe that needs a trained network and some inputs, no labels and no
 # training, and at 8 bits it loses almost nothing.
 #
-# Below that each bit costs 6 dB, and at 2 bits a uniform grid has three levels for the weights of a channel, one of them set by the largest.
+# Below that each bit costs 6 dB, and at 2 bits a uniform grid has three levels for the weights of a channel, and the largest sets them.
 # Three ways out: put the levels where the weights are (06); train with the rounding in the loop, so that the weights find places on the grid
 # (07); and if it is speed and energy that you want, compute with the codes instead of with what they stand for (08).
