@@ -99,3 +99,46 @@ def budget_bars(kept: dict, budget: int, ax: Axes) -> None:
     ax.set(xlabel="weights kept", ylim=(len(kept) - 0.4, -0.8), title="where the kept weights are")
     ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=4, fontsize=9)
     ax.grid(axis="y", visible=False)
+
+
+def levels_over_histogram(w, w_hat, ax: Axes, title: str = "") -> None:
+    """How many of the weights `w` have which value; over it a stem for each value in `w_hat` (of w's shape), as high as the share of weights that take it."""
+    w, w_hat = np.asarray(w).ravel(), np.asarray(w_hat).ravel()
+    ax.hist(w, bins=50, color=PALE, weights=np.full(w.size, 100 / w.size))
+    levels, counts = np.unique(w_hat, return_counts=True)
+    ax.vlines(levels, 0, 100 * counts / w.size, color=BLUE, linewidth=1.4)
+    ax.plot(levels, 100 * counts / w.size, "o", color=BLUE)
+    ax.set(xlabel="weight", ylabel="share of the weights (%)", title=f"{title}: {levels.size} levels, SQNR {_sqnr(w, w_hat):.1f} dB")
+    ax.set_ylim(bottom=0)
+
+
+def exponent_bars(layers: dict, ax: Axes, title: str = "") -> None:
+    """The share of weights that are 0 and ± each power of two: `layers` maps up to four labels to arrays that hold nothing else."""
+    shares = {}
+    for label, w in layers.items():
+        size = np.abs(np.asarray(w)).ravel()
+        exponents, counts = np.unique(np.log2(size[size > 0]).round().astype(int), return_counts=True)
+        shares[label] = {None: 100 * (size == 0).mean()} | dict(zip(exponents.tolist(), 100 * counts / size.size))
+    places = [None, *sorted({e for share in shares.values() for e in share if e is not None})]
+    for number, ((label, share), colour, hatch) in enumerate(zip(shares.items(), (BLUE, PALE, ORANGE, GREEN), ("", "//", "..", "xx"))):
+        left = np.arange(len(places)) + (number - (len(shares) - 1) / 2) * 0.8 / len(shares)
+        ax.bar(left, [share.get(e, 0) for e in places], width=0.8 / len(shares), color=colour, hatch=hatch, edgecolor="white", label=label)
+    ax.set_xticks(range(len(places)), ["0", *(f"$\\pm 2^{{{e}}}$" for e in places[1:])])
+    ax.set(ylabel="share of the weights (%)", title=title)
+    ax.legend()
+    ax.grid(axis="x", visible=False)
+
+
+def photograph(picture, original, ax: Axes, title: str = "") -> None:
+    """A grey picture (rows, columns) with values in [0, 1]; its SQNR against `original` stands below the title."""
+    picture, original = np.asarray(picture), np.asarray(original)
+    ax.imshow(picture, cmap="gray", vmin=0, vmax=1)
+    ax.set(xticks=[], yticks=[], title=f"{title}\n{_sqnr(original, picture):.1f} dB")
+    ax.grid(False)
+
+
+def _sqnr(exact, approximate) -> float:
+    """Signal power over error power, in dB."""
+    exact, approximate = np.asarray(exact, dtype=float), np.asarray(approximate, dtype=float)
+    with np.errstate(divide="ignore"):
+        return 10 * np.log10(np.square(exact).sum() / np.square(exact - approximate).sum())
