@@ -102,14 +102,14 @@ def budget_bars(kept: dict, budget: int, ax: Axes) -> None:
 
 
 def levels_over_histogram(w, w_hat, ax: Axes, title: str = "") -> None:
-    """How many of the weights `w` have which value; over it a stem for each value in `w_hat` (of w's shape), as high as the share of weights that take it."""
+    """How many of the weights `w` have which value, and a line at each value that occurs in `w_hat`, which has the shape of w."""
     w, w_hat = np.asarray(w).ravel(), np.asarray(w_hat).ravel()
     ax.hist(w, bins=50, color=PALE, weights=np.full(w.size, 100 / w.size))
-    levels, counts = np.unique(w_hat, return_counts=True)
-    ax.vlines(levels, 0, 100 * counts / w.size, color=BLUE, linewidth=1.4)
-    ax.plot(levels, 100 * counts / w.size, "o", color=BLUE)
-    ax.set(xlabel="weight", ylabel="share of the weights (%)", title=f"{title}: {levels.size} levels, SQNR {_sqnr(w, w_hat):.1f} dB")
-    ax.set_ylim(bottom=0)
+    levels = np.unique(w_hat)
+    for level in levels:
+        ax.axvline(level, color=BLUE, linewidth=1)
+    told = f"{levels.size} levels, {(w_hat == 0).mean():.0%} of the weights at 0, SQNR {_sqnr(w, w_hat):.1f} dB"
+    ax.set(xlabel="weight", ylabel="share of the weights (%)", title=f"{title}\n{told}".strip())
 
 
 def exponent_bars(layers: dict, ax: Axes, title: str = "") -> None:
@@ -134,6 +134,7 @@ def photograph(picture, original, ax: Axes, title: str = "") -> None:
     picture, original = np.asarray(picture), np.asarray(original)
     ax.imshow(picture, cmap="gray", vmin=0, vmax=1)
     ax.set(xticks=[], yticks=[], title=f"{title}\n{_sqnr(original, picture):.1f} dB")
+    ax.spines[:].set_visible(False)
     ax.grid(False)
 
 
