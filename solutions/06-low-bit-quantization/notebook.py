@@ -131,7 +131,7 @@ def ternarize(w):
 # %% test="ternarize" points=4
 _alpha, _codes = ternarize(torch.tensor([0.9, -0.1, 0.3, -0.7]))
 assert set(np.asarray(_codes).tolist()) <= {-1, 0, 1}
-assert np.square(np.array([0.9, -0.1, 0.3, -0.7]) - float(_alpha) * np.asarray(_codes)).sum() <= 0.12001
+assert np.square(np.array([0.9, -0.1, 0.3, -0.7]) - np.asarray(_alpha).item() * np.asarray(_codes)).sum() <= 0.12001
 ### BEGIN HIDDEN TESTS
 def _no_worse_than_twn(result, w):
     alpha, codes = result
