@@ -10,7 +10,7 @@
 # # 06 · Low-bit quantization
 #
 # Eight bits are enough for a uniform grid (05). At two bits a uniform grid has three or four levels, a trained layer is a bell with long tails, and most
-# weights fall into the middle level. So with few levels it matters *where* they are. You will place them in five ways:
+# weights fall into the middle level. So with few levels it matters *where* they are. You will place them in four ways:
 #
 # - **By least squares**: two levels ±α (1), three levels −α, 0, +α (2).
 # - **By training**: two free levels −w_n and w_p, and their gradients (3); weights and activations quantized while the network learns (4).
@@ -187,7 +187,7 @@ exam.score()
 #
 # - `grad_w` has the shape of `g`; the other two are one number each. Where no weight has the code, the sum is 0.
 # - The first formula is no derivative (the rounding has none, or 0): it is the paper's straight-through rule for the float weights.
-# - The other two *are* derivatives, and the minus follows from the minus in the forward pass. The paper prints both without it; with its own forward pass a
+# - The other two *are* derivatives, and the minus follows from the minus in the forward pass. The paper prints both as plain sums; with its own forward pass a
 #   step against $+\sum g_i$ would move w_n in the wrong direction. `g` and `codes` are not changed.
 #
 # Source: Zhu et al. (2017), *Trained Ternary Quantization*, section 3: the three-way quantizer, the gradients of its two levels, and the scaled gradient.
