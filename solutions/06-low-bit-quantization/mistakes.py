@@ -824,7 +824,7 @@ def one_jump(start_bits, end_bits, epochs):
     return [start_bits] * (epochs // 2) + [end_bits] * (epochs - epochs // 2)
 
 
-@mistake("gradual_schedule", "You halve the width, as from 8 to 4 to 2. That is the paper's way, but here no width on the way is skipped.")
+@mistake("gradual_schedule", "You halve the width, as from 8 to 4 to 2. Here no width on the way is skipped.")
 def halving(start_bits, end_bits, epochs):
     widths = [start_bits]
     while widths[-1] > end_bits:

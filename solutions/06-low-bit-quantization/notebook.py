@@ -565,7 +565,7 @@ exam.score()
 # %% [markdown]
 # ### See it: which exponents INQ takes
 #
-# With exercise 6 done, run this cell. It quantizes the small network in the portions of the paper's first schedule (50, 75, 87.5, 100 % of the weights, so half of the
+# With exercise 6 done, run this cell. It quantizes the small network in portions that the paper uses too (50, 75, 87.5, 100 % of the weights, so half of the
 # free ones three times, then all), with three passes of retraining after each step but the last; in the other run without any. No marks.
 
 # %%
@@ -610,7 +610,7 @@ plt.show()
 # - `start_bits >= end_bits >= 1`, and `epochs >= start_bits - end_bits + 1`, so that such a list exists. How the epochs that are left are shared out is yours.
 #
 # Source: Zhuang et al. (2018), *Towards Effective Low-bitwidth Convolutional Neural Networks*, progressive quantization: from a higher width to a lower one, each
-# starting from the network that was trained with the last. They skip widths; that none is skipped is the rule of this course.
+# starting from the network that was trained with the last. That no width is skipped is the rule of this course.
 #
 # *Worked example.* From 4 to 2 bits in 5 epochs: `[4, 4, 3, 3, 2]` is right, and so are `[4, 3, 2, 2, 2]` and `[4, 3, 3, 3, 2]`. `[4, 4, 4, 2, 2]` skips 3.
 #
