@@ -496,7 +496,10 @@ def _step_and_look(step, w, frozen, fraction):
     kept = copy.deepcopy(list(new))
     for one in new:
         if isinstance(one, (torch.Tensor, np.ndarray)):
-            one[...] = 1
+            try:
+                one[...] = 1
+            except (RuntimeError, ValueError):       # one that cannot be written to
+                pass
     return {"results": kept, "w": w, "frozen": frozen}
 
 
