@@ -132,7 +132,8 @@ def share_of_the_maximum(w):
     return _mean_of(w, kept), torch.sign(w) * kept
 
 
-@mistake("ternarize", "Your threshold is 0.05 of the largest magnitude. That is TTQ's, which learns its levels; here it is 0.7 of the mean magnitude.")
+@mistake("ternarize", "Your threshold is 0.05 of the largest magnitude. That is TTQ's, which learns its levels; here it is 0.7 of the "
+         "mean magnitude.")
 def threshold_of_ttq(w):
     kept = w.abs() > 0.05 * w.abs().max()
     return _mean_of(w, kept), torch.sign(w) * kept
@@ -156,13 +157,15 @@ def asymmetric(w):
     return _mean_of(w, kept), torch.sign(w) * kept
 
 
-@mistake("ternarize", "Your threshold comes from the signed mean, in which both signs cancel, so nearly everything is kept. Take the mean of |w|.")
+@mistake("ternarize", "Your threshold comes from the signed mean, in which both signs cancel, so nearly everything is kept. Take the mean "
+         "of |w|.")
 def threshold_of_the_signed_mean(w):
     kept = w.abs() > 0.7 * w.mean()
     return _mean_of(w, kept), torch.sign(w) * kept
 
 
-@mistake("ternarize", "You took a threshold for positive and another for negative weights, but there is one α: one threshold, over all magnitudes, goes with it.")
+@mistake("ternarize", "You took a threshold for positive and another for negative weights, but there is one α: one threshold, over all "
+         "magnitudes, goes with it.")
 def two_thresholds(w):
     p, n = w.clamp(min=0), (-w).clamp(min=0)
     kept = torch.where(w > 0, w > 0.7 * p.sum() / (p > 0).sum().clamp(min=1), -w > 0.7 * n.sum() / (n > 0).sum().clamp(min=1))
@@ -203,7 +206,8 @@ def alpha_per_row(w):
     return (rows * marks).sum(1) / marks.sum(1).clamp(min=1), torch.sign(w) * kept
 
 
-@mistake("ternarize", "You rounded w/α to −1, 0 or 1 with α the largest magnitude: a uniform grid, in which a bell falls into the 0. Choose α from the kept weights.")
+@mistake("ternarize", "You rounded w/α to −1, 0 or 1 with α the largest magnitude: a uniform grid, in which a bell falls into the 0. "
+         "Choose α from the kept weights.")
 def uniform_grid(w):
     alpha = w.abs().max()
     return alpha, torch.round(w / alpha.clamp(min=1e-30))
@@ -235,7 +239,7 @@ def sign_of_w_n_lost(g, codes, w_p, w_n):
     return _ttq(g, codes, w_p, 1.0, w_n), *_sums(g, codes)
 
 
-@mistake("ttq_backward", "You gave the gradient of w_n over all codes a minus, but that of w_p too. Only w_n stands with a minus in the forward pass.")
+@mistake("ttq_backward", "You gave the gradients of both levels a minus. Only w_n stands with a minus in the forward pass.")
 def both_negative(g, codes, w_p, w_n):
     p, n = _sums(g, codes)
     return _ttq(g, codes, w_p, 1.0, w_n), -p, -n
@@ -259,7 +263,8 @@ def zero_region_scaled_by_w_n(g, codes, w_p, w_n):
     return _ttq(g, codes, w_p, w_n, w_n), p, -n
 
 
-@mistake("ttq_backward", "You multiplied the gradients of negative codes by −w_n. In the scaled gradient of the paper both factors are positive.")
+@mistake("ttq_backward", "You multiplied the gradients of negative codes by −w_n. In the scaled gradient of the paper both factors are "
+         "positive.")
 def factor_of_w_n_negative(g, codes, w_p, w_n):
     p, n = _sums(g, codes)
     return _ttq(g, codes, w_p, 1.0, -w_n), p, -n
@@ -354,7 +359,8 @@ class SignedSteps:
         return _straight(a.clamp(0, 1), 2**(k - 1) - 1)
 
 
-@mistake("dorefa_weights", "Gradients vanish at your rounding: torch.round has the gradient 0. Round in a detached term, so that the backward pass sees the identity.")
+@mistake("dorefa_weights", "Gradients vanish at your rounding: torch.round has the gradient 0. Round in a detached term, so that the "
+         "backward pass sees the identity.")
 class RoundingStopsGradients:
     def dorefa_weights(w, k):
         return 2 * torch.round((2**k - 1) * _unit(w)) / (2**k - 1) - 1
@@ -363,7 +369,8 @@ class RoundingStopsGradients:
         return torch.round((2**k - 1) * a.clamp(0, 1)) / (2**k - 1)
 
 
-@mistake("dorefa_weights", "Your results carry no gradient at all: detach(), no_grad() or numpy cut them off. Detach the rounding error only.")
+@mistake("dorefa_weights", "Your results carry no gradient at all: detach(), no_grad() or numpy cut them off. Detach the rounding error "
+         "only.")
 class Detached:
     def dorefa_weights(w, k):
         return _weights(w.detach(), k)
@@ -380,7 +387,8 @@ class NoClip:
         return _straight(a, 2**k - 1)
 
 
-@mistake("dorefa_weights", "Outside [0, 1] an activation's gradient is 0; you let it pass, because the clipping is in the detached part. Only the rounding is straight-through.")
+@mistake("dorefa_weights", "Outside [0, 1] an activation's gradient is 0; you let it pass, because the clipping is in the detached part. "
+         "Only the rounding is straight-through.")
 class GradientThroughTheClip:
     dorefa_weights = _weights
 
@@ -404,7 +412,8 @@ class ReluOnly:
         return _straight(a.clamp(min=0), 2**k - 1)
 
 
-@mistake("dorefa_weights", "You passed the gradient of the weights on unchanged. Only the rounding is straight-through; tanh and the division keep their derivatives.")
+@mistake("dorefa_weights", "You passed the gradient of the weights on unchanged. Only the rounding is straight-through; tanh and the "
+         "division keep their derivatives.")
 class IdentityForEverything:
     def dorefa_weights(w, k):
         return w + (_weights(w, k) - w).detach()
@@ -412,7 +421,8 @@ class IdentityForEverything:
     dorefa_activations = _activations
 
 
-@mistake("dorefa_weights", "You left out tanh: the weights are only divided by the largest. tanh comes first, in the weights and in the maximum.")
+@mistake("dorefa_weights", "You left out tanh: the weights are only divided by the largest. tanh comes first, in the weights and in the "
+         "maximum.")
 class NoTanh:
     def dorefa_weights(w, k):
         return 2 * _straight(w / (2 * w.abs().max()) + 0.5, 2**k - 1) - 1
@@ -436,7 +446,8 @@ class NoMaximum:
     dorefa_activations = _activations
 
 
-@mistake("dorefa_weights", "Your maximum is that of the signed values: where a negative weight is the largest, the grid is left. Take the largest magnitude.")
+@mistake("dorefa_weights", "Your maximum is that of the signed values: where a negative weight is the largest, the grid is left. Take the "
+         "largest magnitude.")
 class SignedMaximum:
     def dorefa_weights(w, k):
         t = torch.tanh(w)
@@ -521,7 +532,8 @@ def _exponents(w, rounding=torch.round):
     return e, rounding(torch.log2(w.abs().max()))
 
 
-@mistake("power_of_two", "You took the logarithm of the signed weights: for a negative number it is NaN. Take log2 |w|, and give the sign back at the end.")
+@mistake("power_of_two", "You took the logarithm of the signed weights: for a negative number it is NaN. Take log2 |w|, and give the sign "
+         "back at the end.")
 def logarithm_of_negatives(w, bits):
     e, highest = torch.round(torch.log2(w)), torch.round(torch.log2(w.abs().max()))
     return torch.sign(w) * 2.0**e.clamp(min=highest - 2**(bits - 1) + 2)
@@ -570,7 +582,8 @@ def exponent_raised(w, bits):
     return torch.where(e >= highest - 2**(bits - 1) + 2, torch.sign(w) * 2.0**e, 0.0)
 
 
-@mistake("power_of_two", "You truncated the exponent towards 0, as int() does: −1.47 became −1 by chance, −1.74 too. Round to the nearest integer.")
+@mistake("power_of_two", "You truncated the exponent towards 0, as int() does: −1.47 became −1 by chance, −1.74 too. Round to the nearest "
+         "integer.")
 def exponent_truncated(w, bits):
     e, highest = _exponents(w, torch.trunc)
     return torch.where(e >= highest - 2**(bits - 1) + 2, torch.sign(w) * 2.0**e, 0.0)
@@ -618,7 +631,8 @@ def largest_signed(w, bits):
     return torch.where(e >= highest - 2**(bits - 1) + 2, torch.sign(w) * 2.0**e, 0.0)
 
 
-@mistake("power_of_two", "You took E from the logarithm without rounding it, or rounded it down. E is rounded to nearest, like every exponent.")
+@mistake("power_of_two", "You took E from the logarithm without rounding it, or rounded it down. E is rounded to nearest, like every "
+         "exponent.")
 def highest_floored(w, bits):
     e, highest = torch.round(torch.log2(w.abs())), torch.floor(torch.log2(w.abs().max()))
     return torch.where(e >= highest - 2**(bits - 1) + 2, torch.sign(w) * 2.0**torch.minimum(e, highest), 0.0)
@@ -656,7 +670,8 @@ def _inq(w, frozen, fraction, order=lambda flat, free: flat[free].abs().argsort(
     return flat.reshape(w.shape), done.reshape(w.shape)
 
 
-@mistake("inq_step", "You froze the smallest weights first. The largest matter most: they are quantized first, and the small ones make up for it.")
+@mistake("inq_step", "You froze the smallest weights first. The largest matter most: they are quantized first, and the small ones make up "
+         "for it.")
 def smallest_first(w, frozen, fraction):
     return _inq(w, frozen, fraction, order=lambda flat, free: flat[free].abs().argsort())
 
@@ -686,7 +701,8 @@ def fraction_of_all(w, frozen, fraction):
     return _inq(w, frozen, fraction, count=lambda fraction, free, n: round(fraction * n))
 
 
-@mistake("inq_step", "You took the fraction as the share that is frozen when the step is over. It is a share of the weights that are still free.")
+@mistake("inq_step", "You took the fraction as the share that is frozen when the step is over. It is a share of the weights that are "
+         "still free.")
 def fraction_when_over(w, frozen, fraction):
     return _inq(w, frozen, fraction, count=lambda fraction, free, n: max(0, round(fraction * n) - (n - free)))
 
@@ -716,7 +732,8 @@ def four_thirds_missing(w, frozen, fraction):
     return _inq(w, frozen, fraction, highest=lambda s: math.floor(math.log2(s)))
 
 
-@mistake("inq_step", "Your lowest level is one power too high: n₁ is log2(4s/3) rounded down, and there are eight exponents, n₁ down to n₁ − 7.")
+@mistake("inq_step", "Your lowest level is one power too high: n₁ is log2(4s/3) rounded down, and there are eight exponents, n₁ down to "
+         "n₁ − 7.")
 def highest_raised(w, frozen, fraction):
     return _inq(w, frozen, fraction, highest=lambda s: math.ceil(math.log2(4 * s / 3)))
 
@@ -832,7 +849,8 @@ def halving(start_bits, end_bits, epochs):
     return (widths + [end_bits] * epochs)[:epochs]
 
 
-@mistake("gradual_schedule", "You shared the epochs among the steps between the widths, so that the last width gets none. There is one width more than steps.")
+@mistake("gradual_schedule", "You shared the epochs among the steps between the widths, so that the last width gets none. There is one "
+         "width more than steps.")
 def never_arrives(start_bits, end_bits, epochs):
     return [start_bits - t * (start_bits - end_bits) // epochs for t in range(epochs)]
 
@@ -905,12 +923,14 @@ def _linear(values, k):
     return torch.linspace(values.min(), values.max(), k)
 
 
-@mistake("kmeans_quantize", "Your codebook is drawn from the weights by chance and never moves. Repeat assignment and mean until nothing changes.")
+@mistake("kmeans_quantize", "Your codebook is drawn from the weights by chance and never moves. Repeat assignment and mean until nothing "
+         "changes.")
 def random_codebook(w, k):
     return _share(w, k, lambda v: v[torch.randint(len(v), (k,))])
 
 
-@mistake("kmeans_quantize", "You drew random numbers for the codebook. It must follow the weights: start at equal distances, then repeat assignment and mean.")
+@mistake("kmeans_quantize", "You drew random numbers for the codebook. It must follow the weights: start at equal distances, then repeat "
+         "assignment and mean.")
 def random_numbers(w, k):
     return _share(w, k, lambda v: torch.randn(k))
 
@@ -925,18 +945,20 @@ def one_round(w, k):
     return _share(w, k, lambda v: _lloyd(v, _linear(v, k), rounds=1))
 
 
-@mistake("kmeans_quantize", "You took quantiles for the codebook, as many weights on each entry. Weights on the tails are rounded badly; k-means gives less error.")
+@mistake("kmeans_quantize", "You took quantiles for the codebook, as many weights on each entry. Weights on the tails are rounded badly; "
+         "k-means gives less error.")
 def quantiles(w, k):
     return _share(w, k, lambda v: torch.quantile(v, (torch.arange(k) + 0.5) / k))
 
 
-@mistake("kmeans_quantize", "Your entries start at equal distances between −max and max, or 0 and max, but they never come to where the weights are: some stay without "
-         "weights. Start between the smallest and the largest weight.")
+@mistake("kmeans_quantize", "Your entries start far outside the weights, and most of them never get one. Start between the smallest and "
+         "the largest weight.")
 def starts_outside(w, k):
     return _share(w, k, lambda v: _lloyd(v, torch.linspace(-3 * v.abs().max(), 3 * v.abs().max(), k)))
 
 
-@mistake("kmeans_quantize", "You clustered the zeros too, so that pruned weights come back with a value. They get the label −1 and take no part.")
+@mistake("kmeans_quantize", "You clustered the zeros too, so that pruned weights come back with a value. They get the label −1 and take "
+         "no part.")
 def zeros_clustered(w, k):
     return _share(w, k, lambda v: _lloyd(v, _linear(v, k)), zeros_too=True)
 
@@ -956,7 +978,8 @@ def zeros_pull(w, k):
     return _share(w, k, lambda v: _lloyd(w.flatten(), _linear(w.flatten(), k)))
 
 
-@mistake("kmeans_quantize", "Your labels are not those of the nearest entries: you sorted the codebook after the labels were given, or moved it once more. Label last.")
+@mistake("kmeans_quantize", "Your labels are not those of the nearest entries: you sorted the codebook after the labels were given, or "
+         "moved it once more. Label last.")
 def labels_of_another_order(w, k):
     codebook, labels = _share(w, k, lambda v: _lloyd(v, _linear(v, k)))
     return codebook.flip(0), labels
@@ -1017,13 +1040,15 @@ def k_as_bits(w, k):
     return _share(w, k, lambda v: _lloyd(v, _linear(v, 2**k)))
 
 
-@mistake("kmeans_quantize", "You clustered the magnitudes, so that a negative weight gets a positive value. Cluster the weights with their signs.")
+@mistake("kmeans_quantize", "You clustered the magnitudes, so that a negative weight gets a positive value. Cluster the weights with "
+         "their signs.")
 def magnitudes_clustered(w, k):
     codebook, labels = _share(w.abs(), k, lambda v: _lloyd(v, _linear(v, k)))
     return codebook, labels
 
 
-@mistake("kmeans_quantize", "Where all weights are 0 you asked for the minimum of nothing. Then all labels are −1, and any k finite numbers will do.")
+@mistake("kmeans_quantize", "Where all weights are 0 you asked for the minimum of nothing. Then all labels are −1, and any k finite "
+         "numbers will do.")
 def nothing_to_cluster(w, k):
     w[w != 0].min()
     return _share(w, k, lambda v: _lloyd(v, _linear(v, k)))
@@ -1035,7 +1060,8 @@ def mean_of_members(g, labels, k):
     return sums / torch.bincount(labels[labels >= 0], minlength=k).clamp(min=1)
 
 
-@mistake("codebook_gradient", "The mean over an entry without members became NaN, and for the others the mean is wrong too: the gradient is the sum.")
+@mistake("codebook_gradient", "The mean over an entry without members became NaN, and for the others the mean is wrong too: the gradient "
+         "is the sum.")
 def nan_without_members(g, labels, k):
     return torch.stack([g[labels == j].mean() for j in range(k)])
 
@@ -1052,14 +1078,15 @@ def pruned_in_the_first(g, labels, k):
     return torch.zeros(k).index_add(0, labels.flatten().clamp(min=0), g.flatten())
 
 
-@mistake("codebook_gradient", "Every entry got the gradient of one of its weights only: grad[labels] += g writes each position once. Add them all up.")
+@mistake("codebook_gradient", "Every entry got the gradient of one of its weights only: grad[labels] += g writes each position once. Add "
+         "them all up.")
 def written_once(g, labels, k):
     grad, kept = torch.zeros(k), labels >= 0
     grad[labels[kept]] += g[kept]
     return grad
 
 
-@mistake("codebook_gradient", "Your entries are numbered from the smallest label that occurs, or end with the largest: the result has k entries, also where some have no members.")
+@mistake("codebook_gradient", "You gave a number for each label that occurs. The result has k entries, and those without members get 0.")
 def only_those_that_occur(g, labels, k):
     return torch.stack([g[labels == j].sum() for j in torch.unique(labels[labels >= 0])]) if (labels >= 0).any() else torch.zeros(0)
 
@@ -1101,7 +1128,8 @@ def entry_for_the_pruned(g, labels, k):
     return torch.zeros(k + 1).index_add(0, labels.flatten() + 1, g.flatten())
 
 
-@mistake("codebook_gradient", "The result is right, but you changed an argument: g[labels < 0] = 0 or labels += 1 writes into the caller's tensor.")
+@mistake("codebook_gradient", "The result is right, but you changed an argument: g[labels < 0] = 0 or labels += 1 writes into the "
+         "caller's tensor.")
 def changes_its_arguments(g, labels, k):
     g[labels < 0] = 0
     return torch.zeros(k).index_add(0, labels.flatten().clamp(min=0), g.flatten())
