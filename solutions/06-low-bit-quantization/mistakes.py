@@ -1035,6 +1035,11 @@ def unsigned_labels(w, k):
     return codebook, labels.to(torch.uint8)
 
 
+@mistake("kmeans_quantize", "You took weights that are nearly 0 for pruned. Only what is exactly 0 gets the label −1.")
+def nearly_zero_is_pruned(w, k):
+    return _share(torch.where(w.abs() < 1e-6, 0.0, w), k, lambda v: _lloyd(v, _linear(v, k)))
+
+
 @mistake("kmeans_quantize", "You made 2^k entries. k is the number of entries, not of bits.")
 def k_as_bits(w, k):
     return _share(w, k, lambda v: _lloyd(v, _linear(v, 2**k)))

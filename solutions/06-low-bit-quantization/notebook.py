@@ -762,6 +762,7 @@ exam.law("pruned weights", _shares_as_well, [
     case("a 12 × 5 × 5 kernel, its small weights pruned, k = 4", _pruned, 4),
     case("every second weight pruned, k = 3", _bell(20, 20) * (torch.arange(20) % 2), 3),
     edge("zeros only, k = 4", torch.zeros(3, 5), 4),
+    edge("tiny weights that are not 0 are not pruned, k = 3", torch.cat([_bell(100), torch.tensor([1e-7, -1e-7, 0.0])]), 3),
     edge("one weight left, k = 2", torch.tensor([[0.0, 0.0], [-0.7, 0.0]]), 2),
 ], weight=2)
 exam.law("edges", _shares_as_well, [
