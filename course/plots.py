@@ -118,3 +118,47 @@ def error_against_bits(curves: dict, ax: Axes) -> None:
         ax.plot(list(points), list(points.values()), label=label)
     ax.set(xlabel="bits", ylabel="SQNR (dB)", xticks=bits)
     ax.legend(loc="upper left")
+
+
+def levels_over_histogram(w, w_hat, ax: Axes, title: str = "") -> None:
+    """How many of the weights `w` have which value, and a line at each value that occurs in `w_hat`, which has the shape of w."""
+    w, w_hat = np.asarray(w).ravel(), np.asarray(w_hat).ravel()
+    ax.hist(w, bins=50, color=PALE, weights=np.full(w.size, 100 / w.size))
+    levels = np.unique(w_hat)
+    for level in levels:
+        ax.axvline(level, color=BLUE, linewidth=1)
+    told = f"{levels.size} levels, {(w_hat == 0).mean():.0%} of the weights at 0, SQNR {_sqnr(w, w_hat):.1f} dB"
+    ax.set(xlabel="weight", ylabel="share of the weights (%)", title=f"{title}\n{told}".strip())
+
+
+def exponent_bars(layers: dict, ax: Axes, title: str = "") -> None:
+    """The share of weights that are 0 and ± each power of two: `layers` maps up to four labels to arrays that hold nothing else."""
+    shares = {}
+    for label, w in layers.items():
+        size = np.abs(np.asarray(w)).ravel()
+        exponents, counts = np.unique(np.log2(size[size > 0]).round().astype(int), return_counts=True)
+        shares[label] = {None: 100 * (size == 0).mean()} | dict(zip(exponents.tolist(), 100 * counts / size.size))
+    places = [None, *sorted({e for share in shares.values() for e in share if e is not None})]
+    for number, ((label, share), colour, hatch) in enumerate(zip(shares.items(), (BLUE, PALE, ORANGE, GREEN), ("", "//", "..", "xx"))):
+        left = np.arange(len(places)) + (number - (len(shares) - 1) / 2) * 0.8 / len(shares)
+        ax.bar(left, [share.get(e, 0) for e in places], width=0.8 / len(shares), color=colour, hatch=hatch, edgecolor="white", label=label)
+    ax.set_xticks(range(len(places)), ["0", *(f"$\\pm 2^{{{e}}}$" for e in places[1:])])
+    ax.set(ylabel="share of the weights (%)", title=title)
+    ax.legend()
+    ax.grid(axis="x", visible=False)
+
+
+def photograph(picture, original, ax: Axes, title: str = "") -> None:
+    """A grey picture (rows, columns) with values in [0, 1]; its SQNR against `original` stands below the title."""
+    picture, original = np.asarray(picture), np.asarray(original)
+    ax.imshow(picture, cmap="gray", vmin=0, vmax=1)
+    ax.set(xticks=[], yticks=[], title=f"{title}\n{_sqnr(original, picture):.1f} dB")
+    ax.spines[:].set_visible(False)
+    ax.grid(False)
+
+
+def _sqnr(exact, approximate) -> float:
+    """Signal power over error power, in dB."""
+    exact, approximate = np.asarray(exact, dtype=float), np.asarray(approximate, dtype=float)
+    with np.errstate(divide="ignore"):
+        return 10 * np.log10(np.square(exact).sum() / np.square(exact - approximate).sum())
