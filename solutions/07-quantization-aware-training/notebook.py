@@ -765,6 +765,7 @@ exam.law("edges", _is_near_the_best, [
     edge("all losses alike", {"a": {2: 0.5, 4: 0.5}, "b": {2: 0.5, 4: 0.5}}, {"a": 10, "b": 30}, 100),
     edge("a single layer", {"a": {2: 0.9, 4: 0.3, 8: 0.1}}, {"a": 100}, 500),
     edge("one bit less than the fewest raises ValueError", _own, {"conv": 30, "fc1": 100, "fc2": 70}, 359),
+    edge("fewer bits than weights raises ValueError", _own, {"conv": 30, "fc1": 100, "fc2": 70}, 150),
     edge("a budget of 0 raises ValueError", _three, _sizes, 0),
 ])
 exam.score()
