@@ -511,12 +511,12 @@ def _layers(model):
     return [m for m in model.modules() if isinstance(m, nn.Linear)]
 
 
-def _fit(model, data, epochs, quantize, parameters=None, after=lambda: None):
+def _fit(model, data, epochs, quantize, after=lambda: None):
     """Train in place with `quantize(w)` in the forward pass."""
     x, y, first, last = data[0], data[1], *_layers(model)
-    optimizer = torch.optim.Adam(list(model.parameters()) if parameters is None else parameters, lr=0.003)
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
     for _ in range(epochs):
-        for batch in torch.randperm(len(x)).split(32):
+        for batch in torch.randperm(len(x)).split(128):
             logits = F.linear(F.relu(F.linear(x[batch], quantize(first.weight), first.bias)), quantize(last.weight), last.bias)
             optimizer.zero_grad()
             F.cross_entropy(logits, y[batch]).backward()
@@ -539,15 +539,10 @@ def rounded_at_the_end(model, data, bits, epochs):
     return _store(_fit(model, data, epochs, lambda w: w), lambda w: _grid(w, bits))
 
 
-@mistake("train_qat", "No gradient reaches the weights: rounding has derivative 0, so only the biases learnt (or the scales). Use the straight-through estimator: "
+@mistake("train_qat", "No gradient reaches the weights: rounding has derivative 0, so only the biases learnt. Use the straight-through estimator: "
          "w + (quantized - w).detach().")
 def gradient_stopped(model, data, bits, epochs):
     return _store(_fit(model, data, epochs, lambda w: _grid(w, bits)), lambda w: _grid(w, bits))
-
-
-@mistake("train_qat", "The optimizer holds only the biases. The latent weights must be among its parameters: model.parameters().")
-def biases_alone(model, data, bits, epochs):
-    return _store(_fit(model, data, epochs, lambda w: _straight(w, bits), [layer.bias for layer in _layers(model)]), lambda w: _grid(w, bits))
 
 
 @mistake("train_qat", "You overwrote the latent weights with the rounded ones after every step, so that every small step is lost. Keep the latent weights in float until the last "
