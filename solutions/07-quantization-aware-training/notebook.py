@@ -520,7 +520,7 @@ exam.score()
 def train_qat(model, data, bits, epochs):
     """The network trained with quantized weights, which it holds at the end."""
     ### BEGIN SOLUTION
-    x, y = data[:2]
+    model, (x, y) = copy.deepcopy(model), data[:2]
     first, last = model[0], model[2]
     q_p = 2 ** (bits - 1) - 1
 
@@ -544,8 +544,10 @@ def train_qat(model, data, bits, epochs):
 # %% test="train_qat" points=6
 def weights_and_biases(network):
     """What the layers of a network hold that have a weight matrix."""
-    layers = [m for m in network.modules() if getattr(m, "weight", None) is not None and m.weight.dim() == 2]
-    return {"weights": [layer.weight.detach().clone() for layer in layers], "biases": [layer.bias.detach().clone() for layer in layers]}
+    modules = [] if network is None else network.modules()
+    layers = [m for m in modules if getattr(m, "weight", None) is not None and m.weight.dim() == 2]
+    return {"weights": [layer.weight.detach().clone() for layer in layers],
+            "biases": [None if layer.bias is None else layer.bias.detach().clone() for layer in layers]}
 
 
 def train_and_look(train, model, data, bits, epochs):
