@@ -76,7 +76,7 @@ def round_and_look(f, x, g):
     x = leaf * 1
     y = f(x)
     gradient = torch.autograd.grad(y, leaf, g, allow_unused=True)[0] if y.requires_grad else None
-    return {"the value": y, "the gradient of x": gradient, "x afterwards": x}
+    return {"the value": y.detach(), "the gradient of x": gradient, "x afterwards": x.detach()}
 
 
 _seen = observe(round_and_look, ste_round, torch.tensor([0.4, 1.7, -2.6]), torch.tensor([1.0, 2.0, 3.0]))
@@ -152,7 +152,7 @@ def quantize_and_look(f, x, s, z, bits, g):
         of_scale = torch.autograd.grad(again, scale, g, allow_unused=True)[0]
     except (TypeError, RuntimeError):
         of_scale = None
-    return {"the value": y, "the gradient of x": gradient, "x afterwards": x, "the gradient of s": 0.0 if of_scale is None else of_scale}
+    return {"the value": y.detach(), "the gradient of x": gradient, "x afterwards": x.detach(), "the gradient of s": 0.0 if of_scale is None else of_scale}
 
 
 _seen = observe(quantize_and_look, fake_quantize, torch.tensor([-1.6, -0.6, 0.1, 0.9]), 0.5, 0, 2, torch.ones(4))
@@ -242,7 +242,7 @@ def learn_and_look(f, x, s, bits, g):
     x, s = x_leaf * 1, s_leaf * 1
     y = f(x, s, bits)
     of_x, of_s = torch.autograd.grad(y, (x_leaf, s_leaf), g, allow_unused=True) if y.requires_grad else (None, None)
-    return {"the value": y, "the gradient of x": of_x, "the gradient of s": of_s, "x afterwards": x, "s afterwards": s}
+    return {"the value": y.detach(), "the gradient of x": of_x, "the gradient of s": of_s, "x afterwards": x.detach(), "s afterwards": s.detach()}
 
 
 _seen = observe(learn_and_look, lsq, torch.tensor([0.6, -2.5, 3.0, -0.35]), torch.tensor(0.5), 3, torch.ones(4))
@@ -320,7 +320,7 @@ def clip_and_look(f, x, alpha, bits, g):
     x, alpha = x_leaf * 1, alpha_leaf * 1
     y = f(x, alpha, bits)
     of_x, of_alpha = torch.autograd.grad(y, (x_leaf, alpha_leaf), g, allow_unused=True) if y.requires_grad else (None, None)
-    return {"the value": y, "the gradient of x": of_x, "the gradient of alpha": of_alpha, "x afterwards": x, "alpha afterwards": alpha}
+    return {"the value": y.detach(), "the gradient of x": of_x, "the gradient of alpha": of_alpha, "x afterwards": x.detach(), "alpha afterwards": alpha.detach()}
 
 
 _seen = observe(clip_and_look, pact, torch.tensor([-1.0, 0.4, 1.7, 2.8, 5.0]), torch.tensor(3.0), 2, torch.ones(5))
