@@ -29,6 +29,7 @@
 import copy
 import itertools
 import math
+import warnings
 
 import numpy as np
 import torch
@@ -39,6 +40,8 @@ from autograder import observe
 from course import journey, models, plots
 from course.datasets import digits
 from course.train import accuracy
+
+torch.set_num_threads(1)                         # networks as small as these train fastest on one
 
 # %% [markdown]
 # ## 1. Round, and let the gradient through
@@ -148,7 +151,9 @@ def quantize_and_look(f, x, s, z, bits, g):
     y = f(x, s, z, bits)
     gradient = torch.autograd.grad(y, leaf, g, allow_unused=True)[0] if y.requires_grad else None
     try:
-        again = f(leaf * 1, scale, z, bits)
+        with warnings.catch_warnings():              # float(s) of such a tensor is right here, and torch warns of it
+            warnings.simplefilter("ignore")
+            again = f(leaf * 1, scale, z, bits)
         of_scale = torch.autograd.grad(again, scale, g, allow_unused=True)[0]
     except (TypeError, RuntimeError):
         of_scale = None
