@@ -9,7 +9,7 @@
 # %% [markdown]
 # # 07 · Quantization-aware training
 #
-# Rounding a trained network to eight bits costs next to nothing; rounding it to two breaks it. A network that is *trained* with rounded weights
+# Rounding a trained network to eight bits costs next to nothing; rounding it to two costs dearly. A network that is *trained* with rounded weights
 # learns to live with them. One thing stands in the way: the derivative of rounding is 0 almost everywhere, so nothing behind it learns. The cure is
 # to round on the way forward and to look away on the way back, the *straight-through estimator*.
 #
@@ -506,7 +506,7 @@ exam.score()
 # $$\hat w = \mathrm{quantize}(w), \qquad L = \mathrm{CE}\big(f(x; \hat w)\big), \qquad w \leftarrow w - \eta\, \frac{\partial L}{\partial \hat w}$$
 #
 # Sources: Courbariaux, Bengio and David (2015), *BinaryConnect*, for the latent weights; Jacob et al. (2018), section 3; Esser et al. (2020), section 2.1, for the start of
-# a step size, $2\,\overline{|w|}/\sqrt{Q_P}$.
+# a step size, $2\,\mathrm{mean}|w|\,/\sqrt{Q_P}$.
 #
 # *Worked example.* One weight with latent value 0.30, on the grid {…, 0, 1, …} with step 1: forward 0. Its gradient is −1 in every step and the learning rate 0.1: latent
 # 0.40, 0.50, 0.60. At 0.60 the code becomes 1. With the rounded weight overwriting the latent one: 0 + 0.1 → round(0.1) = 0, and so for ever.
@@ -679,7 +679,7 @@ for label, found in networks.items():
     print(f"{label:40} {np.mean(scores):.1%}  ({min(scores):.1%} to {max(scores):.1%})")
 ax.axhline(0.92, color=plots.GREY, linestyle="--", linewidth=1, marker="")
 ax.set(xticks=range(5), xlabel="seed", ylabel="validation accuracy", ylim=(0.4, 1))
-ax.legend(loc="lower center", fontsize=9)
+ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2, fontsize=9)
 plt.show()
 
 # %% [markdown]
