@@ -93,7 +93,7 @@ exam.compare("value and gradient", [
     case("values between −0.5 and 0.5, all of which round to 0", torch.rand(2, 3, 2) - 0.5, torch.randn(2, 3, 2)),
 ], weight=2, probe=round_and_look)
 exam.compare("edges", [
-    edge("halves go to the even neighbour", torch.tensor([0.5, 1.5, 2.5, -0.5, -1.5, -2.5]), torch.randn(6)),
+    edge("values half way between two whole numbers", torch.tensor([0.5, 1.5, 2.5, -0.5, -1.5, -2.5]), torch.randn(6)),
     edge("whole numbers stay", torch.tensor([-3.0, 0.0, 4.0]), torch.randn(3)),
     edge("a single number", torch.tensor(2.7), torch.tensor(-1.5)),
     edge("an empty tensor beside a gradient of nothing", torch.zeros(0, 4), torch.zeros(0, 4)),
@@ -184,7 +184,7 @@ exam.compare("edges", [
     edge("exactly on the grid, from end to end: gradient 1 at both ends", torch.arange(-4.0, 4.0) * 0.25, 0.25, 0, 3, torch.randn(8)),
     edge("the same with z = -4: all values from 0 up", torch.arange(0.0, 8.0) * 0.25, 0.25, -4, 3, torch.randn(8)),
     edge("far beyond both ends: the end codes, gradient 0", torch.tensor([1e4, -1e4, 0.3]), 0.1, 3, 4, torch.randn(3)),
-    edge("ties go to the even neighbour", torch.tensor([0.25, 0.75, 1.25, -0.25, -0.75]), 0.5, 0, 4, torch.randn(5)),
+    edge("values half way between two codes", torch.tensor([0.25, 0.75, 1.25, -0.25, -0.75]), 0.5, 0, 4, torch.randn(5)),
     edge("a single number", torch.tensor(0.37), 0.1, 1, 8, torch.tensor(2.0)),
     edge("zero is exactly 0, whatever z", torch.zeros(3), 0.3, 5, 4, torch.randn(3)),
 ], probe=quantize_and_look)
@@ -273,7 +273,7 @@ exam.compare("one part of the formula at a time", [
     case("all above the range", 0.3 * torch.tensor([3.7, 5.2, 9.1]), torch.tensor(0.3), 3, torch.ones(3)),
     case("all below the range", 0.3 * torch.tensor([-4.8, -6.1, -30.2, -5.3]), torch.tensor(0.3), 3, torch.ones(4)),
     edge("in the half steps beyond both ends", 0.3 * torch.tensor([3.2, 3.4, -4.3, -4.1]), torch.tensor([0.3]), 3, torch.tensor([1.0, 2.0, -1.0, 3.0])),
-    edge("ties go to the even neighbour", torch.tensor([0.25, 0.75, 1.25, -0.25]), torch.tensor(0.5), 3, torch.ones(4)),
+    edge("values half way between two codes", torch.tensor([0.25, 0.75, 1.25, -0.25]), torch.tensor(0.5), 3, torch.ones(4)),
     edge("a single element", torch.tensor([0.37]), torch.tensor([0.1]), 4, torch.tensor([-2.0])),
     edge("zeros", torch.zeros(2, 5), torch.tensor(0.1), 2, torch.ones(2, 5)),
 ], weight=2, probe=learn_and_look, rtol=1e-4, atol=1e-5)
@@ -850,8 +850,8 @@ print(journey.table("07-quantization-aware-training",
 # You have what frameworks call fake quantization: `ste_round` and `fake_quantize` put rounding into the forward pass, `lsq` and `pact` let the loss choose the grid,
 # `EmaObserver` follows ranges that cannot be learnt, `train_qat` is the loop around them, `assign_bits` spends bits where they are needed.
 #
-# Count what it bought. The weights of the digits network take 2 bits instead of 32, and it reads about as well as one with eight times as many bits; but it was *trained* for it, which needs
-# the data, the labels and the time. Where eight bits are enough, calibration alone does it (05). A straight-through gradient is a wrong gradient that works: the weights it
+# Count what it bought. The weights of the digits network take 2 bits instead of 32, and it reads two or three points worse than in float; but it was *trained* for it, which
+# needs the data, the labels and the time. Where eight bits are enough, calibration alone does it (05). A straight-through gradient is a wrong gradient that works: the weights it
 # trains never come to rest, and near a boundary they flip between two codes.
 #
 # And nothing is faster yet. All of this was computed in float32, rounding included. What remains is to compute with the codes themselves, in integers alone (08).
