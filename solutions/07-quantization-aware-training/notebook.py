@@ -95,7 +95,7 @@ exam.compare("value and gradient", [
 exam.compare("edges", [
     edge("values half way between two whole numbers", torch.tensor([0.5, 1.5, 2.5, -0.5, -1.5, -2.5]), torch.randn(6)),
     edge("whole numbers stay", torch.tensor([-3.0, 0.0, 4.0]), torch.randn(3)),
-    edge("a single number", torch.tensor(2.7), torch.tensor(-1.5)),
+    edge("one number without a dimension", torch.tensor(2.7), torch.tensor(-1.5)),
     edge("an empty tensor beside a gradient of nothing", torch.zeros(0, 4), torch.zeros(0, 4)),
 ], probe=round_and_look)
 exam.compare("without a gradient", [
@@ -185,7 +185,7 @@ exam.compare("edges", [
     edge("the same with z = -4: all values from 0 up", torch.arange(0.0, 8.0) * 0.25, 0.25, -4, 3, torch.randn(8)),
     edge("far beyond both ends: the end codes, gradient 0", torch.tensor([1e4, -1e4, 0.3]), 0.1, 3, 4, torch.randn(3)),
     edge("values half way between two codes", torch.tensor([0.25, 0.75, 1.25, -0.25, -0.75]), 0.5, 0, 4, torch.randn(5)),
-    edge("a single number", torch.tensor(0.37), 0.1, 1, 8, torch.tensor(2.0)),
+    edge("one number without a dimension", torch.tensor(0.37), 0.1, 1, 8, torch.tensor(2.0)),
     edge("zero is exactly 0, whatever z", torch.zeros(3), 0.3, 5, 4, torch.randn(3)),
 ], probe=quantize_and_look)
 exam.compare("without a gradient", [
