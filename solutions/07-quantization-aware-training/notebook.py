@@ -22,7 +22,8 @@
 # - **Do all layers need the same?** Bits for each layer, under one budget (7).
 #
 # **Conventions.** Arrays are torch tensors, float32. A *grid* with b bits has at most $2^b$ codes; rounding is to the nearest code, half to even
-# (`torch.round`). "The gradient of x" is the one that `backward()` leaves in `x.grad`. A function gives back something new and leaves its arguments as
+# (`torch.round`). "The gradient of x" is the one that `backward()` leaves in `x.grad`. A function gives back something new and leaves its
+# arguments as
 # they were; only `train_qat` may change the model that it is given.
 
 # %%
@@ -57,7 +58,8 @@ torch.set_num_threads(1)                         # networks as small as these tr
 # Source: Bengio, Léonard and Courville (2013), *Estimating or Propagating Gradients Through Stochastic Neurons for Conditional Computation*, which
 # names the straight-through estimator: back-propagate through the hard function as if it had been the identity.
 #
-# *Worked example.* `x = [0.4, 1.7, -2.6]` and L = 1·y₁ + 2·y₂ + 3·y₃. Forward y = [0, 2, −3], so L = −5. Backward `x.grad = [1, 2, 3]`; with `torch.round`
+# *Worked example.* `x = [0.4, 1.7, -2.6]` and L = 1·y₁ + 2·y₂ + 3·y₃. Forward y = [0, 2, −3], so L = −5. Backward `x.grad = [1, 2, 3]`;
+# with `torch.round`
 # alone it is [0, 0, 0].
 #
 # <details><summary>Hint 1</summary>You need an expression whose value is round(x) and whose derivative is that of x.</details>
@@ -108,28 +110,35 @@ exam.score()
 # %% [markdown]
 # ## 2. Fake quantization
 #
-# In training, nothing is stored in integers yet: a tensor is quantized and at once dequantized, so that the rest of the network feels the rounding and goes
+# In training, nothing is stored in integers yet: a tensor is quantized and at once dequantized, so that the rest of the network feels the
+# rounding and goes
 # on computing in float. Beyond the ends of the grid there is another thing to feel: a value that is clipped does not move the output any more.
 #
-# Write `fake_quantize(x, s, z, bits) -> y` for a float32 tensor `x` of any shape, a scale `s` > 0, an integer zero point `z` and `bits` ≥ 2, on the *affine
+# Write `fake_quantize(x, s, z, bits) -> y` for a float32 tensor `x` of any shape, a scale `s` > 0, an integer zero point `z` and `bits` ≥
+# 2, on the *affine
 # grid* of 05:
 #
 # $$c = \mathrm{round}(x / s) + z, \qquad q = \mathrm{clamp}\left(c,\; -2^{b-1},\; 2^{b-1} - 1\right), \qquad y = s\,(q - z)$$
 #
 # - Gradient of x, element by element: 1 where c lies on the grid, its two end codes included; 0 where c lies beyond them. So
-#   $\partial L/\partial x = \partial L/\partial y \cdot [\,-2^{b-1} \le c \le 2^{b-1} - 1\,]$. (Tests leave out the half steps just beyond the end codes, where
+#   $\partial L/\partial x = \partial L/\partial y \cdot [\,-2^{b-1} \le c \le 2^{b-1} - 1\,]$. (Tests leave out the half steps just beyond
+#   the end codes, where
 #   c is still on the grid but x is outside.)
-# - `s` is a float, or a tensor with a single number. If that tensor asks for a gradient, it gets none from here, or zero: range and zero point come from elsewhere.
+# - `s` is a float, or a tensor with a single number. If that tensor asks for a gradient, it gets none from here, or zero: range and zero
+#   point come from elsewhere.
 # - Ties in x/s go to the even neighbour. `z` lies on the grid. `x` is not changed, and `y` has its shape.
 #
-# Source: Jacob et al. (2018), *Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference*, section 3, training with
+# Source: Jacob et al. (2018), *Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference*, section 3,
+# training with
 # simulated quantization; the gradient is the straight-through estimator of Bengio et al. (2013).
 #
-# *Worked example.* `s = 0.5`, `z = 0`, `bits = 2`: codes −2 to 1, values −1 to 0.5. For `x = [-1.6, -0.6, 0.1, 0.9]` c = [−3, −1, 0, 2], q = [−2, −1, 0, 1],
+# *Worked example.* `s = 0.5`, `z = 0`, `bits = 2`: codes −2 to 1, values −1 to 0.5. For `x = [-1.6, -0.6, 0.1, 0.9]` c = [−3, −1, 0, 2], q
+# = [−2, −1, 0, 1],
 # y = [−1, −0.5, 0, 0.5], and the gradient is [0, 1, 1, 0].
 #
 # <details><summary>Hint 1</summary>Two things stop a gradient here: rounding always, clipping outside only. Which of them should?</details>
-# <details><summary>Hint 2</summary>torch knows the gradient of <code>torch.clamp</code>: 1 inside and at the ends, 0 outside. So only rounding needs help, as
+# <details><summary>Hint 2</summary>torch knows the gradient of <code>torch.clamp</code>: 1 inside and at the ends, 0 outside. So only
+# rounding needs help, as
 # in exercise 1.</details>
 # <details><summary>Hint 3</summary>With <code>u = x / s</code>: <code>c = u + (u.round() - u).detach() + z</code>, clamp it, subtract z, multiply by
 # <code>s</code>. Take <code>float(s)</code> first, and nothing can flow there.</details>
@@ -201,8 +210,10 @@ exam.score()
 # Who says that a grid must be made for the largest weight? Let the loss decide: make the step s a parameter, and train it like a weight. That is LSQ,
 # *learned step size quantization*. What it needs is a useful derivative with respect to s.
 #
-# Write `lsq(x, s, bits) -> y` for a float32 tensor `x` of any shape with N elements, a positive step `s`, which is a tensor of shape `()` or `(1,)` that
-# asks for a gradient, and `bits` ≥ 2. With $Q_N = 2^{b-1}$, $Q_P = 2^{b-1} - 1$ (the paper's grid for signed data: not the symmetric one, it has one code more
+# Write `lsq(x, s, bits) -> y` for a float32 tensor `x` of any shape with N elements, a positive step `s`, which is a tensor of shape `()`
+# or `(1,)` that
+# asks for a gradient, and `bits` ≥ 2. With $Q_N = 2^{b-1}$, $Q_P = 2^{b-1} - 1$ (the paper's grid for signed data: not the symmetric one,
+# it has one code more
 # below zero):
 #
 # $$\bar v = \mathrm{round}\big(\mathrm{clip}(x/s,\, -Q_N,\, Q_P)\big), \qquad y = \bar v\, s$$
@@ -210,23 +221,30 @@ exam.score()
 # $$\frac{\partial y}{\partial s} = g \cdot \begin{cases} -x/s + \mathrm{round}(x/s) & \text{if } -Q_N < x/s < Q_P \\ -Q_N & \text{if } x/s \le -Q_N \\
 # Q_P & \text{if } x/s \ge Q_P \end{cases} \qquad\qquad \frac{\partial y}{\partial x} = \begin{cases} 1 & \text{if } -Q_N < x/s < Q_P \\ 0 & \text{otherwise} \end{cases}$$
 #
-# - The *gradient scale* $g = 1/\sqrt{N\, Q_P}$, with N = `x.numel()`, belongs to the gradient of s alone: s is one number that hears from all N elements, and without g its
+# - The *gradient scale* $g = 1/\sqrt{N\, Q_P}$, with N = `x.numel()`, belongs to the gradient of s alone: s is one number that hears from
+#   all N elements, and without g its
 #   steps would be far too large. The value of y does not know of g, nor does the gradient of x.
-# - Clipping comes before rounding: at x/s = $Q_P$ + 0.3 the second formula gives 0 and the first $Q_P$. Tests leave out x/s at exactly $-Q_N$ or $Q_P$, and ties but
+# - Clipping comes before rounding: at x/s = $Q_P$ + 0.3 the second formula gives 0 and the first $Q_P$. Tests leave out x/s at exactly
+#   $-Q_N$ or $Q_P$, and ties but
 #   for one case (half to even).
 # - The gradient of s has the shape of s: the sum over all elements, each with the gradient that arrives at it. Neither `x` nor `s` is changed.
 #
-# Source: Esser et al. (2020), *Learned Step Size Quantization*, equations 1 and 2 (value), 3 (gradient of s), 5 (gradient of x), and section 2.2 (gradient scale).
+# Source: Esser et al. (2020), *Learned Step Size Quantization*, equations 1 and 2 (value), 3 (gradient of s), 5 (gradient of x), and
+# section 2.2 (gradient scale).
 #
-# *Worked example.* `bits = 3`, so codes −4 to 3; `s = 0.5`, `x = [0.6, -2.5, 3.0, -0.35]`, L = Σy. x/s = [1.2, −5, 6, −0.7], $\bar v$ = [1, −4, 3, −1],
-# y = [0.5, −2, 1.5, −0.5]. The terms of s are −1.2 + 1 = −0.2, then −4, 3 and 0.7 − 1 = −0.3, together −1.5; g = 1/√(4·3) = 0.2887, so `s.grad` = −0.433.
+# *Worked example.* `bits = 3`, so codes −4 to 3; `s = 0.5`, `x = [0.6, -2.5, 3.0, -0.35]`, L = Σy. x/s = [1.2, −5, 6, −0.7], $\bar v$ = [1,
+# −4, 3, −1],
+# y = [0.5, −2, 1.5, −0.5]. The terms of s are −1.2 + 1 = −0.2, then −4, 3 and 0.7 − 1 = −0.3, together −1.5; g = 1/√(4·3) = 0.2887, so
+# `s.grad` = −0.433.
 # `x.grad` = [1, 0, 0, 1].
 #
-# <details><summary>Hint 1</summary>Write y as a product, <code>rounded * s</code>, where rounding passes the gradient on. Differentiate it by hand with
+# <details><summary>Hint 1</summary>Write y as a product, <code>rounded * s</code>, where rounding passes the gradient on. Differentiate it
+# by hand with
 # the product rule: which of the three cases do you get for free?</details>
 # <details><summary>Hint 2</summary>All of them. d(v̄·s)/ds = v̄ + s·dv̄/ds, and inside the range dv̄/ds is that of x/s: −x/s². So
 # <code>torch.clamp(x / s, ...)</code>, a straight-through rounding and the product leave only the gradient scale to do.</details>
-# <details><summary>Hint 3</summary>A number whose value is s and whose gradient is g times smaller: <code>g * s + (s - g * s).detach()</code>. Use it in
+# <details><summary>Hint 3</summary>A number whose value is s and whose gradient is g times smaller:
+# <code>g * s + (s - g * s).detach()</code>. Use it in
 # place of s everywhere.</details>
 
 # %% answer="lsq"
@@ -283,10 +301,12 @@ exam.score()
 # %% [markdown]
 # ## 4. Learn where to clip
 #
-# Weights come from both sides of zero; what leaves a ReLU does not, and a few large values can stretch its grid so far that all the others fall on two codes.
+# Weights come from both sides of zero; what leaves a ReLU does not, and a few large values can stretch its grid so far that all the others
+# fall on two codes.
 # PACT replaces the ReLU by a clipping whose level α is trained.
 #
-# Write `pact(x, alpha, bits) -> y` for a float32 tensor `x` of any shape, a positive `alpha` that is a tensor of shape `()` and asks for a gradient, and
+# Write `pact(x, alpha, bits) -> y` for a float32 tensor `x` of any shape, a positive `alpha` that is a tensor of shape `()` and asks for a
+# gradient, and
 # `bits` ≥ 1:
 #
 # $$y = \mathrm{clip}(x,\, 0,\, \alpha), \qquad y_q = \mathrm{round}\!\left(y \cdot \frac{2^b - 1}{\alpha}\right) \cdot \frac{\alpha}{2^b - 1}$$
@@ -300,7 +320,8 @@ exam.score()
 #
 # Source: Choi et al. (2018), *PACT: Parameterized Clipping Activation for Quantized Neural Networks*, section 3, equations 1 to 3.
 #
-# *Worked example.* `alpha = 3`, `bits = 2`: step 1. `x = [-1, 0.4, 1.7, 2.8, 5]` is clipped to [0, 0.4, 1.7, 2.8, 3] and rounded to [0, 0, 2, 3, 3]. For L = Σy_q
+# *Worked example.* `alpha = 3`, `bits = 2`: step 1. `x = [-1, 0.4, 1.7, 2.8, 5]` is clipped to [0, 0.4, 1.7, 2.8, 3] and rounded to [0, 0,
+# 2, 3, 3]. For L = Σy_q
 # the gradient of x is [0, 1, 1, 1, 0] and that of α is 1, from the last element alone: 2.8 is rounded *up to* α, but not clipped.
 #
 # <details><summary>Hint 1</summary>Which of the two steps, clipping and rounding, may autograd see?</details>
@@ -360,7 +381,8 @@ exam.score()
 # %% [markdown]
 # ### See it: three staircases, and the slopes that training sees
 #
-# With exercises 2 to 4 done, run this cell. Above: what goes forward. Below: what your code sends back for each x; it is not the slope of the staircase, which
+# With exercises 2 to 4 done, run this cell. Above: what goes forward. Below: what your code sends back for each x; it is not the slope of
+# the staircase, which
 # is 0 or undefined everywhere. No marks.
 
 # %%
@@ -393,7 +415,8 @@ plt.show()
 # %% [markdown]
 # ## 5. Watch a range while it moves
 #
-# An activation has no fixed minimum and maximum: they move as the network learns, and one odd batch should not decide. So the range is a moving average of the
+# An activation has no fixed minimum and maximum: they move as the network learns, and one odd batch should not decide. So the range is a
+# moving average of the
 # batches' extremes, frozen when training ends.
 #
 # Write a class `EmaObserver(momentum=0.9)` with the methods `observe(x)` and `freeze()` and the attributes `lo` and `hi`:
@@ -403,13 +426,15 @@ plt.show()
 # - min and max are those of all elements of the batch `x`, a non-empty float tensor of any shape. It is not changed.
 # - The *first* batch sets both: lo = min x, hi = max x. Before it, `lo` and `hi` may be anything.
 # - After `freeze()`, `observe` changes nothing any more. (Tests freeze after the first batch at the earliest.)
-# - The range is as observed: it is not widened to hold 0, and there is no bias correction. `lo` and `hi` are single numbers, in Python, numpy or torch.
+# - The range is as observed: it is not widened to hold 0, and there is no bias correction. `lo` and `hi` are single numbers, in Python,
+#   numpy or torch.
 # - Every observer has a range and a momentum of its own; 0 ≤ `momentum` ≤ 1.
 #
 # Source: Jacob et al. (2018), section 3.1, for ranges of activations by exponential moving averages; that the first batch sets the range is torch's
 # `MovingAverageMinMaxObserver`, and the convention here.
 #
-# *Worked example.* m = 0.9. The batch [−1, 0, 2] sets lo = −1, hi = 2. The batch [0, 4] gives lo = 0.9·(−1) + 0.1·0 = −0.9 and hi = 0.9·2 + 0.1·4 = 2.2. An average that
+# *Worked example.* m = 0.9. The batch [−1, 0, 2] sets lo = −1, hi = 2. The batch [0, 4] gives lo = 0.9·(−1) + 0.1·0 = −0.9 and hi
+# = 0.9·2 + 0.1·4 = 2.2. An average that
 # starts from 0 would have lo = −0.09 and hi = 0.58.
 #
 # <details><summary>Hint 1</summary>Three states: nothing seen yet, watching, frozen.</details>
@@ -486,39 +511,52 @@ exam.score()
 # %% [markdown]
 # ## 6. Train a network of two bits
 #
-# Everything comes together: forward with rounded weights, backward straight through, and the step goes to *latent* float weights behind them. A latent weight may move
+# Everything comes together: forward with rounded weights, backward straight through, and the step goes to *latent* float weights behind
+# them. A latent weight may move
 # a little at every step and nothing happens; after enough little steps in one direction its code changes. Rounded weights that are stored back
 # could never do that: every step would be rounded away.
 #
 # Write `train_qat(model, data, bits, epochs) -> trained`:
 #
-# - `model` is a new, untrained `models.mlp((64, 24, 10))`: the digits network with 64 pixels, 24 hidden units and 10 classes. You may train it in place and return
+# - `model` is a new, untrained `models.mlp((64, 24, 10))`: the digits network with 64 pixels, 24 hidden units and 10 classes. You may train
+#   it in place and return
 #   it, or work on a copy. `bits` is at least 2.
-# - `data = (x_train, y_train, x_val, y_val)` as from `digits()`, pixels in [0, 1]. Train on the first two, with the mean cross-entropy, for `epochs` passes
+# - `data = (x_train, y_train, x_val, y_val)` as from `digits()`, pixels in [0, 1]. Train on the first two, with the mean cross-entropy, for
+#   `epochs` passes
 #   (so three times the epochs are three times the optimizer's steps). The last two are for you to look at; the hidden tests put other pictures there.
 # - The weights of *both* linear layers are quantized. Biases and activations stay float.
-# - In `trained` the linear layers hold the quantized weights: in every row of a `layer.weight` (one output channel) there are at most `2 ** bits` different values;
-#   values less than 1e-6 apart count as one. Grid, scales, optimizer, learning rate, batches and their order are yours. With 4 bits you use them: some row takes
+# - In `trained` the linear layers hold the quantized weights: in every row of a `layer.weight` (one output channel) there are at most
+#   `2 ** bits` different values;
+#   values less than 1e-6 apart count as one. Grid, scales, optimizer, learning rate, batches and their order are yours. With 4 bits you use
+#   them: some row takes
 #   more than four values.
-# - It is judged by these weights and biases, in a network of our own: of the 500 validation pictures at least 92 % right, after 20 epochs, with 2 bits (from two
+# - It is judged by these weights and biases, in a network of our own: of the 500 validation pictures at least 92 % right, after 20 epochs,
+#   with 2 bits (from two
 #   different untrained networks) and with 4.
 #
 # $$\hat w = \mathrm{quantize}(w), \qquad L = \mathrm{CE}\big(f(x; \hat w)\big), \qquad w \leftarrow w - \eta\, \frac{\partial L}{\partial \hat w}$$
 #
-# Sources: Courbariaux, Bengio and David (2015), *BinaryConnect*, for the latent weights; Jacob et al. (2018), section 3; Esser et al. (2020), section 2.1, for the start of
+# Sources: Courbariaux, Bengio and David (2015), *BinaryConnect*, for the latent weights; Jacob et al. (2018), section 3; Esser et al.
+# (2020), section 2.1, for the start of
 # a step size, $2\,\mathrm{mean}|w|\,/\sqrt{Q_P}$.
 #
-# *Worked example.* One weight with latent value 0.30, on the grid {…, 0, 1, …} with step 1: forward 0. Its gradient is −1 in every step and the learning rate 0.1: latent
+# *Worked example.* One weight with latent value 0.30, on the grid {…, 0, 1, …} with step 1: forward 0. Its gradient is −1 in every step and
+# the learning rate 0.1: latent
 # 0.40, 0.50, 0.60. At 0.60 the code becomes 1. With the rounded weight overwriting the latent one: 0 + 0.1 → round(0.1) = 0, and so for ever.
 #
-# What to expect, from our own runs (20 epochs of Adam): right answers reach 91 to 97 % with two bits, most of them 94 to 96 %. The scale matters: with $\max|w|$ of the row
+# What to expect, from our own runs (20 epochs of Adam): right answers reach 91 to 97 % with two bits, most of them 94 to 96 %. The scale
+# matters: with $\max|w|$ of the row
 # on the grid {−1, 0, 1} only 89 to 95 %, as one large weight sends most others to 0. Without a gradient through the rounding at most 24 %.
 #
-# <details><summary>Hint 1</summary>Which of these does the optimizer hold: the latent weights, the rounded ones, the biases? And which of them does the forward pass use?</details>
-# <details><summary>Hint 2</summary>Make a function that gives <code>w + (quantized - w).detach()</code>, with a scale for each row from the mean of |w|. Compute the forward pass by
-# hand, with two <code>F.linear</code> and a <code>F.relu</code> between; Adam at a learning rate of 0.01 on batches of 128 will do, or 0.003 on 32.</details>
+# <details><summary>Hint 1</summary>Which of these does the optimizer hold: the latent weights, the rounded ones, the biases? And which of
+# them does the forward pass use?</details>
+# <details><summary>Hint 2</summary>Make a function that gives <code>w + (quantized - w).detach()</code>, with a scale for each row from the
+# mean of |w|. Compute the forward pass by
+# hand, with two <code>F.linear</code> and a <code>F.relu</code> between; Adam at a learning rate of 0.01 on batches of 128 will do,
+# or 0.003 on 32.</details>
 # <details><summary>Hint 3</summary>Per batch: logits from the quantized weights and <code>layer.bias</code>, <code>optimizer.zero_grad()</code>,
-# <code>F.cross_entropy(...).backward()</code>, <code>optimizer.step()</code> with the optimizer over <code>model.parameters()</code>. After the last epoch, and only then,
+# <code>F.cross_entropy(...).backward()</code>, <code>optimizer.step()</code> with the optimizer over <code>model.parameters()</code>. After
+# the last epoch, and only then,
 # <code>layer.weight.copy_(quantized)</code> under <code>torch.no_grad()</code>.</details>
 
 # %% answer="train_qat"
@@ -631,8 +669,10 @@ exam.score()
 # %% [markdown]
 # ### See it: rounded after training, or trained rounded
 #
-# With exercise 6 done, run this cell. Five networks of the same size: trained in float; the same, their weights rounded to two bits afterwards, in two ways (the symmetric grid
-# of 05 with a scale for each row from its largest weight; the step on the four-valued grid that has the least squared error, searched for each row); and trained by your
+# With exercise 6 done, run this cell. Five networks of the same size: trained in float; the same, their weights rounded to two bits
+# afterwards, in two ways (the symmetric grid
+# of 05 with a scale for each row from its largest weight; the step on the four-valued grid that has the least squared error, searched for
+# each row); and trained by your
 # `train_qat`. No marks.
 
 # %%
@@ -685,30 +725,38 @@ plt.show()
 # %% [markdown]
 # ## 7. Bits for each layer
 #
-# Two bits for every weight are the same for every layer, and layers are not the same: one can be rounded hard and hardly anything happens, another ruins the network. With
+# Two bits for every weight are the same for every layer, and layers are not the same: one can be rounded hard and hardly anything happens,
+# another ruins the network. With
 # *mixed precision* a layer gets the bits that it needs, and the sum is what counts.
 #
 # Write `assign_bits(sensitivity, sizes, budget) -> bits`:
 #
 # $$\min_{b} \sum_{l} \text{sensitivity}[l][b_l] \qquad \text{subject to} \qquad \sum_{l} n_l\, b_l \le \text{budget}$$
 #
-# - `sensitivity` is `{layer: {bits: loss}}`: how much is lost when this layer alone has that many bits. Losses are not negative; mostly, but not always, more bits lose less.
-#   Layers may offer different bits. `sizes` is `{layer: number of weights}`, `budget` the number of *bits* for all weights together; it may be used up.
-# - `bits` is `{layer: bits}` with one of its own choices for each layer. The sum of the losses must be within 2 % of the least that fits, so any method that comes so near
+# - `sensitivity` is `{layer: {bits: loss}}`: how much is lost when this layer alone has that many bits. Losses are not negative; mostly,
+#   but not always, more bits lose less.
+#   Layers may offer different bits. `sizes` is `{layer: number of weights}`, `budget` the number of *bits* for all weights together; it may
+#   be used up.
+# - `bits` is `{layer: bits}` with one of its own choices for each layer. The sum of the losses must be within 2 % of the least that fits,
+#   so any method that comes so near
 #   is right, and where several choices do, any of them.
 # - If nothing fits, raise `ValueError`.
 # - The tables are small: up to 6 layers and 4 choices each. The arguments are not changed.
 #
-# Sources: Dong et al. (2019), *HAWQ*, for bits by sensitivity; Wang et al. (2019), *HAQ*, for the budget; Yao et al. (2021), *HAWQ-V3*, which writes it as this
+# Sources: Dong et al. (2019), *HAWQ*, for bits by sensitivity; Wang et al. (2019), *HAQ*, for the budget; Yao et al. (2021), *HAWQ-V3*,
+# which writes it as this
 # integer program.
 #
-# *Worked example.* `{"a": {2: 0.5, 4: 0.1, 8: 0.0}, "b": {2: 0.3, 4: 0.2, 8: 0.15}}`, sizes 100 and 50, budget 500 bits. a at 4 and b at 2 take 400 + 100 = 500 and lose 0.1 + 0.3 = 0.4, the
+# *Worked example.* `{"a": {2: 0.5, 4: 0.1, 8: 0.0}, "b": {2: 0.3, 4: 0.2, 8: 0.15}}`, sizes 100 and 50, budget 500 bits. a at 4 and b at 2
+# take 400 + 100 = 500 and lose 0.1 + 0.3 = 0.4, the
 # least that fits: `{"a": 4, "b": 2}`. Two bits for both lose 0.8; four for both would take 600.
 #
 # <details><summary>Hint 1</summary>With 6 layers and 4 choices there are 4096 combinations. Is that too many to look at?</details>
-# <details><summary>Hint 2</summary><code>itertools.product(*sensitivity.values())</code> gives a tuple of bits for each combination, in the order of the layers. Keep
+# <details><summary>Hint 2</summary><code>itertools.product(*sensitivity.values())</code> gives a tuple of bits for each combination, in the
+# order of the layers. Keep
 # those that fit.</details>
-# <details><summary>Hint 3</summary>Of those take the <code>min</code> by the sum of the losses; <code>min</code> of nothing raises <code>ValueError</code> by itself. (Taking the best single
+# <details><summary>Hint 3</summary>Of those take the <code>min</code> by the sum of the losses; <code>min</code> of nothing raises
+# <code>ValueError</code> by itself. (Taking the best single
 # step again and again is not enough: it can miss by far more than 2 %.)</details>
 
 # %% answer="assign_bits"
@@ -781,8 +829,10 @@ exam.score()
 # %% [markdown]
 # ### See it: bits against loss
 #
-# With exercise 7 done, run this cell. It measures the sensitivity of each of the three layers of `models.load("mlp")` (rounded after training, a scale for each row) as the rise of
-# the training loss, gives your `assign_bits` six budgets, and draws what all 125 ways to give the layers 2, 3, 4, 6 or 8 bits *really* lose. No marks.
+# With exercise 7 done, run this cell. It measures the sensitivity of each of the three layers of `models.load("mlp")` (rounded after
+# training, a scale for each row) as the rise of
+# the training loss, gives your `assign_bits` six budgets, and draws what all 125 ways to give the layers 2, 3, 4, 6 or 8 bits *really*
+# lose. No marks.
 
 # %%
 widths, mlp = (2, 3, 4, 6, 8), models.load("mlp")
@@ -816,8 +866,10 @@ print("bits of the layers:", *(tuple(bits.values()) for bits in chosen))
 # %% [markdown]
 # ### The running table
 #
-# The network of this track, 64–24–10, with your two-bit weights beside the steps before. Size counts what must be stored: 1,776 weights of 2 bits, 34 scales (one for each
-# row) and 34 biases in float32: 444 + 136 + 136 = 716 bytes. SQNR compares the logits with those of the *float network of that seed*; a network that was trained anew has logits
+# The network of this track, 64–24–10, with your two-bit weights beside the steps before. Size counts what must be stored: 1,776 weights of
+# 2 bits, 34 scales (one for each
+# row) and 34 biases in float32: 444 + 136 + 136 = 716 bytes. SQNR compares the logits with those of the *float network of that seed*; a
+# network that was trained anew has logits
 # of its own, so that here the number says nothing about quality. With exercise 6 done, run this cell. No marks.
 
 # %%
@@ -847,11 +899,15 @@ print(journey.table("07-quantization-aware-training",
 # %% [markdown]
 # ## Where this leads
 #
-# You have what frameworks call fake quantization: `ste_round` and `fake_quantize` put rounding into the forward pass, `lsq` and `pact` let the loss choose the grid,
+# You have what frameworks call fake quantization: `ste_round` and `fake_quantize` put rounding into the forward pass, `lsq` and `pact` let
+# the loss choose the grid,
 # `EmaObserver` follows ranges that cannot be learnt, `train_qat` is the loop around them, `assign_bits` spends bits where they are needed.
 #
-# Count what it bought. The weights of the digits network take 2 bits instead of 32, and it reads two or three points worse than in float; but it was *trained* for it, which
-# needs the data, the labels and the time. Where eight bits are enough, calibration alone does it (05). A straight-through gradient is a wrong gradient that works: the weights it
+# Count what it bought. The weights of the digits network take 2 bits instead of 32, and it reads two or three points worse than in float;
+# but it was *trained* for it, which
+# needs the data, the labels and the time. Where eight bits are enough, calibration alone does it (05). A straight-through gradient is a
+# wrong gradient that works: the weights it
 # trains never come to rest, and near a boundary they flip between two codes.
 #
-# And nothing is faster yet. All of this was computed in float32, rounding included. What remains is to compute with the codes themselves, in integers alone (08).
+# And nothing is faster yet. All of this was computed in float32, rounding included. What remains is to compute with the codes themselves,
+# in integers alone (08).
