@@ -17,13 +17,15 @@ def _with_slopes(value, *terms):
     return value
 
 
-@mistake("ste_round", "The value is right, but no gradient comes through: the derivative of torch.round is 0 everywhere. Take the rounding out of "
+@mistake("ste_round", "The value is right, but no gradient comes through: the derivative of torch.round is 0 everywhere. Take the "
+         "rounding out of "
          "autograd's sight: x + (x.round() - x).detach().")
 def gradient_of_the_staircase(x):
     return x.round()
 
 
-@mistake("ste_round", "You detached all of it, so that x does not take part in the result any more. Detach the correction round(x) - x only, and add it to x.")
+@mistake("ste_round", "You detached all of it, so that x does not take part in the result any more. Detach the correction round(x) - x "
+         "only, and add it to x.")
 def detached(x):
     return x.detach().round()
 
@@ -38,7 +40,8 @@ def truncated(x):
     return x + (x.trunc() - x).detach()
 
 
-@mistake("ste_round", "You rounded halves upwards (or away from 0). They go to the even neighbour, as torch.round does it: 0.5 gives 0, 2.5 gives 2.")
+@mistake("ste_round", "You rounded halves upwards (or away from 0). They go to the even neighbour, as torch.round does it: 0.5 gives "
+         "0, 2.5 gives 2.")
 def halves_up(x):
     return x + ((x + 0.5).floor() - x).detach()
 
@@ -58,7 +61,8 @@ def clipped_gradient(x):
     return _with_slopes(x.round(), (x, (x.detach().abs() <= 1).float()))
 
 
-@mistake("ste_round", "Forward you round, but the gradient is multiplied by the rounded value (or by x). It passes unchanged, as if y were x.")
+@mistake("ste_round", "Forward you round, but the gradient is multiplied by the rounded value (or by x). It passes unchanged, as if y "
+         "were x.")
 def gradient_times_value(x):
     return _with_slopes(x.round(), (x, x.detach().round()))
 
@@ -85,12 +89,14 @@ def _fake(x, s, z, bits, slope):
     return _with_slopes(float(s) * (codes.clamp(low, high) - z), (x, slope(codes, low, high)))
 
 
-@mistake("fake_quantize", "You let the gradient through everywhere. Beyond the end codes the value is clipped and moves no more: gradient 0 there.")
+@mistake("fake_quantize", "You let the gradient through everywhere. Beyond the end codes the value is clipped and moves no more: "
+         "gradient 0 there.")
 def gradient_outside_too(x, s, z, bits):
     return _fake(x, s, z, bits, lambda codes, low, high: 1.0)
 
 
-@mistake("fake_quantize", "Your gradient is smaller by the factor s. The forward pass divides by s and multiplies by it again, so nothing is left of it.")
+@mistake("fake_quantize", "Your gradient is smaller by the factor s. The forward pass divides by s and multiplies by it again, so "
+         "nothing is left of it.")
 def gradient_times_scale(x, s, z, bits):
     return _fake(x, s, z, bits, lambda codes, low, high: s * ((codes >= low) & (codes <= high)).float())
 
@@ -100,7 +106,8 @@ def gradient_over_scale(x, s, z, bits):
     return _fake(x, s, z, bits, lambda codes, low, high: ((codes >= low) & (codes <= high)).float() / float(s))
 
 
-@mistake("fake_quantize", "No gradient comes through: rounding has derivative 0 everywhere. It needs the straight-through estimator of exercise 1.")
+@mistake("fake_quantize", "No gradient comes through: rounding has derivative 0 everywhere. It needs the straight-through estimator of "
+         "exercise 1.")
 def gradient_zero(x, s, z, bits):
     return _fake(x, s, z, bits, lambda codes, low, high: 0.0)
 
@@ -110,14 +117,16 @@ def end_codes_without_gradient(x, s, z, bits):
     return _fake(x, s, z, bits, lambda codes, low, high: ((codes > low) & (codes < high)).float())
 
 
-@mistake("fake_quantize", "You gave s a gradient: with a scale that is a tensor, it flows through the division and the product. Take float(s) or s.detach().")
+@mistake("fake_quantize", "You gave s a gradient: with a scale that is a tensor, it flows through the division and the product. Take "
+         "float(s) or s.detach().")
 def gradient_to_the_scale(x, s, z, bits):
     low, high = _ends(bits)
     u = x / s
     return s * ((u + (u.round() - u).detach() + z).clamp(low, high) - z)
 
 
-@mistake("fake_quantize", "You did not clamp the codes, so that values beyond the range are kept as they are. A grid of b bits has 2**b codes.")
+@mistake("fake_quantize", "You did not clamp the codes, so that values beyond the range are kept as they are. A grid of b bits has "
+         "2**b codes.")
 def no_clamp(x, s, z, bits):
     return _with_slopes(float(s) * (_codes(x, s, z) - z), (x, 1.0))
 
@@ -129,13 +138,15 @@ def symmetric_grid(x, s, z, bits):
     return _with_slopes(float(s) * (codes.clamp(low + 1, high) - z), (x, ((codes >= low + 1) & (codes <= high)).float()))
 
 
-@mistake("fake_quantize", "You used the grid from 0 to 2**bits - 1. The affine grid of this course is signed: -2**(bits - 1) to 2**(bits - 1) - 1.")
+@mistake("fake_quantize", "You used the grid from 0 to 2**bits - 1. The affine grid of this course is signed: -2**(bits - 1) to "
+         "2**(bits - 1) - 1.")
 def unsigned_grid(x, s, z, bits):
     codes, high = _codes(x, s, z), 2 ** bits - 1
     return _with_slopes(float(s) * (codes.clamp(0, high) - z), (x, ((codes >= 0) & (codes <= high)).float()))
 
 
-@mistake("fake_quantize", "You clamped x/s before the zero point was added, so that the range is shifted by z. Add z first: the codes must lie on the grid.")
+@mistake("fake_quantize", "You clamped x/s before the zero point was added, so that the range is shifted by z. Add z first: the codes "
+         "must lie on the grid.")
 def clamped_before_the_zero_point(x, s, z, bits):
     low, high = _ends(bits)
     codes = (x.detach() / float(s)).round()
@@ -215,7 +226,8 @@ def gradient_scale_without_q_p(x, s, bits):
     return _lsq(x, s, bits, g=1 / math.sqrt(x.numel()))
 
 
-@mistake("lsq", "You took the rounded codes for constants, so that s got round(x/s) where x is inside the grid. There the derivative is round(x/s) − x/s: x/s "
+@mistake("lsq", "You took the rounded codes for constants, so that s got round(x/s) where x is inside the grid. There the derivative "
+         "is round(x/s) − x/s: x/s "
          "depends on s too.")
 def rounded_constant(x, s, bits):
     return _lsq(x, s, bits, of_s=lambda v, q_n, q_p: v.clamp(-q_n, q_p).round())
@@ -231,12 +243,14 @@ def sign_of_all(x, s, bits):
     return _lsq(x, s, bits, of_s=lambda v, q_n, q_p: -torch.where((v > -q_n) & (v < q_p), v.round() - v, v.clamp(-q_n, q_p)))
 
 
-@mistake("lsq", "s learns nothing from values beyond the grid. They are clipped to −Q_N·s or Q_P·s, which moves with s: gradient −Q_N or Q_P.")
+@mistake("lsq", "s learns nothing from values beyond the grid. They are clipped to −Q_N·s or Q_P·s, which moves with s: gradient −Q_N "
+         "or Q_P.")
 def step_learns_inside_only(x, s, bits):
     return _lsq(x, s, bits, of_s=lambda v, q_n, q_p: torch.where((v > -q_n) & (v < q_p), v.round() - v, torch.zeros_like(v)))
 
 
-@mistake("lsq", "You rounded first and clipped then, so that in the half steps just beyond the ends both gradients are those of the inside. By the paper's equation 1 x/s "
+@mistake("lsq", "You rounded first and clipped then, so that in the half steps just beyond the ends both gradients are those of the "
+         "inside. By the paper's equation 1 x/s "
          "is clipped first.")
 def rounds_before_it_clips(x, s, bits):
     def inside(v, q_n, q_p):
@@ -280,7 +294,8 @@ def lsq_on_the_unsigned_grid(x, s, bits):
                         (s, torch.where(inside, v.round() - v, v.clamp(0, q_p)) / math.sqrt(x.numel() * q_p)))
 
 
-@mistake("lsq", "You multiplied s by the gradient scale in the forward pass, so that the values are wrong. It scales the gradient only: g*s + (s - g*s).detach().")
+@mistake("lsq", "You multiplied s by the gradient scale in the forward pass, so that the values are wrong. It scales the gradient "
+         "only: g*s + (s - g*s).detach().")
 def scale_in_the_forward_pass(x, s, bits):
     return _lsq(x, s / math.sqrt(x.numel() * (2 ** (bits - 1) - 1)), bits, g=1.0)
 
@@ -309,12 +324,14 @@ def alpha_learns_everywhere(x, alpha, bits):
     return _pact(x, alpha, bits, of_alpha=lambda v, a, levels: 1.0)
 
 
-@mistake("pact", "alpha is not learnt: with alpha.item(), or a detached alpha, autograd takes it for a constant. Where x is clipped the output is alpha, gradient 1.")
+@mistake("pact", "alpha is not learnt: with alpha.item(), or a detached alpha, autograd takes it for a constant. Where x is clipped "
+         "the output is alpha, gradient 1.")
 def alpha_is_not_learnt(x, alpha, bits):
     return _pact(x, alpha.detach(), bits)
 
 
-@mistake("pact", "The rounding leaks into the gradient of alpha: inside you gave it y_q/α − y/α. By the paper's equation 3 it is 0 where x < α: round a detached copy.")
+@mistake("pact", "The rounding leaks into the gradient of alpha: inside you gave it y_q/α − y/α. By the paper's equation 3 it is 0 "
+         "where x < α: round a detached copy.")
 def rounding_leaks(x, alpha, bits):
     levels = 2 ** bits - 1
     y = torch.minimum(torch.relu(x), alpha) * levels / alpha
@@ -358,7 +375,8 @@ def one_step_too_many(x, alpha, bits):
     return _pact(x, alpha, bits, value=lambda v, a, levels: (v.clamp(min=0).minimum(a) * (levels + 1) / a).round() * a / (levels + 1))
 
 
-@mistake("pact", "You took the step of a signed grid, alpha/(2**(bits − 1) − 1). After the clipping nothing is negative, so all 2**bits codes serve the values from 0 to alpha.")
+@mistake("pact", "You took the step of a signed grid, alpha/(2**(bits − 1) − 1). After the clipping nothing is negative, so all "
+         "2**bits codes serve the values from 0 to alpha.")
 def signed_levels(x, alpha, bits):
     levels = max(1, 2 ** (bits - 1) - 1)
     return _pact(x, alpha, bits, value=lambda v, a, _: (v.clamp(min=0).minimum(a) * levels / a).round() * a / levels)
@@ -374,7 +392,8 @@ def only_clipped(x, alpha, bits):
     return torch.minimum(torch.relu(x), alpha)
 
 
-@mistake("pact", "You averaged the gradient of alpha over the elements. It is summed: the mean, where there is one, is in the gradient that arrives.")
+@mistake("pact", "You averaged the gradient of alpha over the elements. It is summed: the mean, where there is one, is in the gradient "
+         "that arrives.")
 def alpha_mean(x, alpha, bits):
     return _pact(x, alpha, bits, of_alpha=lambda v, a, levels: (v > a).float() / v.numel())
 
@@ -443,7 +462,8 @@ class momentum_swapped(_Observer):
         return (1 - self.m) * old + self.m * new
 
 
-@mistake("EmaObserver", "You took the plain mean over all batches. The moving average weights the last batch with 1 − m, and forgets the first ones.")
+@mistake("EmaObserver", "You took the plain mean over all batches. The moving average weights the last batch with 1 − m, and forgets "
+         "the first ones.")
 class plain_mean(_Observer):
     def average(self, old, new):
         return old + (new - old) / self.n
@@ -455,7 +475,8 @@ class momentum_fixed(_Observer):
         return 0.9 * old + 0.1 * new
 
 
-@mistake("EmaObserver", "You widened the range to hold 0. That is for whoever makes scale and zero point of it; the observer tells what was seen.")
+@mistake("EmaObserver", "You widened the range to hold 0. That is for whoever makes scale and zero point of it; the observer tells "
+         "what was seen.")
 class widened_to_zero(_Observer):
     def extremes(self, x):
         return min(0.0, x.min().item()), max(0.0, x.max().item())
@@ -482,7 +503,8 @@ class shared_by_all(_Observer):
             self.lo, self.hi = self.ranges
 
 
-@mistake("EmaObserver", "You took lo = 0 for \"nothing seen yet\", so that after a first batch of zeros the second one sets the range anew. Use None, or a flag.")
+@mistake("EmaObserver", "You took lo = 0 for \"nothing seen yet\", so that after a first batch of zeros the second one sets the range "
+         "anew. Use None, or a flag.")
 class zero_taken_for_nothing(_Observer):
     def observe(self, x):
         if not self.frozen:
@@ -533,31 +555,36 @@ def _store(model, quantize, layers=(0, 1)):
     return model
 
 
-@mistake("train_qat", "You trained in float and rounded at the end: that is post-training quantization, and two bits are too few for it. Round in every forward pass, so that "
+@mistake("train_qat", "You trained in float and rounded at the end: that is post-training quantization, and two bits are too few for "
+         "it. Round in every forward pass, so that "
          "the network learns with it.")
 def rounded_at_the_end(model, data, bits, epochs):
     return _store(_fit(model, data, epochs, lambda w: w), lambda w: _grid(w, bits))
 
 
-@mistake("train_qat", "No gradient reaches the weights: rounding has derivative 0, so only the biases learnt. Use the straight-through estimator: "
+@mistake("train_qat", "No gradient reaches the weights: rounding has derivative 0, so only the biases learnt. Use the straight-through "
+         "estimator: "
          "w + (quantized - w).detach().")
 def gradient_stopped(model, data, bits, epochs):
     return _store(_fit(model, data, epochs, lambda w: _grid(w, bits)), lambda w: _grid(w, bits))
 
 
-@mistake("train_qat", "You overwrote the latent weights with the rounded ones after every step, so that every small step is lost. Keep the latent weights in float until the last "
+@mistake("train_qat", "You overwrote the latent weights with the rounded ones after every step, so that every small step is lost. Keep "
+         "the latent weights in float until the last "
          "epoch is over.")
 def latent_weights_overwritten(model, data, bits, epochs):
     return _fit(model, data, epochs, lambda w: w, after=lambda: _store(model, lambda w: _grid(w, bits)))
 
 
-@mistake("train_qat", "You overwrote the latent weights with the rounded ones in every step, though the forward pass rounds anyway. Keep the latent weights in float until the last "
+@mistake("train_qat", "You overwrote the latent weights with the rounded ones in every step, though the forward pass rounds anyway. "
+         "Keep the latent weights in float until the last "
          "epoch is over.")
 def rounded_and_overwritten(model, data, bits, epochs):
     return _fit(model, data, epochs, lambda w: _straight(w, bits), after=lambda: _store(model, lambda w: _grid(w, bits)))
 
 
-@mistake("train_qat", "You returned the latent float weights. The network that is deployed holds the quantized ones: copy them in after the last epoch.")
+@mistake("train_qat", "You returned the latent float weights. The network that is deployed holds the quantized ones: copy them in "
+         "after the last epoch.")
 def latent_weights_returned(model, data, bits, epochs):
     return _fit(model, data, epochs, lambda w: _straight(w, bits))
 
@@ -593,7 +620,8 @@ def twenty_epochs_always(model, data, bits, epochs):
     return _store(_fit(model, data, 20, lambda w: _straight(w, bits)), lambda w: _grid(w, bits))
 
 
-@mistake("train_qat", "The scale comes from the largest weight of each row on the grid −1, 0, 1: one large weight sends most others to 0, and the network does not get "
+@mistake("train_qat", "The scale comes from the largest weight of each row on the grid −1, 0, 1: one large weight sends most others to "
+         "0, and the network does not get "
          "far enough. Take the scale from the mean of |w|, or learn it.")
 def scale_of_the_largest(model, data, bits, epochs):
     def grid(w):
@@ -627,7 +655,8 @@ def uniform(sensitivity, sizes, budget):
     return dict.fromkeys(sensitivity, max(fitting))
 
 
-@mistake("assign_bits", "You gave the sensitive layers the fewest bits, so that the sum of the losses is as large as it can be. Sensitive layers need more bits.")
+@mistake("assign_bits", "You gave the sensitive layers the fewest bits, so that the sum of the losses is as large as it can be. "
+         "Sensitive layers need more bits.")
 def sensitive_layers_get_fewer(sensitivity, sizes, budget):
     return _assign(sensitivity, sizes, budget, score=lambda losses: -sum(losses))
 
@@ -638,7 +667,8 @@ def sizes_ignored(sensitivity, sizes, budget):
     return _assign(sensitivity, sizes, budget, cost=lambda size, bits: mean * bits)
 
 
-@mistake("assign_bits", "You took the budget for a number of parameters: you compared it with Σ of the sizes. It is a number of bits, Σ sizes · bits.")
+@mistake("assign_bits", "You took the budget for a number of parameters: you compared it with Σ of the sizes. It is a number of bits, "
+         "Σ sizes · bits.")
 def budget_in_parameters(sensitivity, sizes, budget):
     return _assign(sensitivity, sizes, budget, cost=lambda size, bits: size)
 
@@ -658,7 +688,8 @@ def budget_never_used_up(sensitivity, sizes, budget):
     return _assign(sensitivity, sizes, budget, fits=lambda total, budget: total < budget)
 
 
-@mistake("assign_bits", "Where nothing fits you gave the fewest bits all the same. Raise ValueError: the caller must know that the budget is broken.")
+@mistake("assign_bits", "Where nothing fits you gave the fewest bits all the same. Raise ValueError: the caller must know that the "
+         "budget is broken.")
 def never_raises(sensitivity, sizes, budget):
     try:
         return _assign(sensitivity, sizes, budget)
@@ -666,7 +697,8 @@ def never_raises(sensitivity, sizes, budget):
         return {layer: min(row) for layer, row in sensitivity.items()}
 
 
-@mistake("assign_bits", "You raised the bits step by step, always where the loss falls most for each bit spent. Such a greedy way can end far from the best: here it is a small problem that "
+@mistake("assign_bits", "You raised the bits step by step, always where the loss falls most for each bit spent. Such a greedy way can "
+         "end far from the best: here it is a small problem that "
          "can be solved exactly.")
 def greedy_from_below(sensitivity, sizes, budget):
     bits = {layer: min(row) for layer, row in sensitivity.items()}
@@ -686,7 +718,8 @@ def greedy_from_below(sensitivity, sizes, budget):
         bits[layer], left = b, left - price
 
 
-@mistake("assign_bits", "You lowered the bits step by step, always where the loss rises least for each bit saved. Such a greedy way can end far from the best: here it is a small problem "
+@mistake("assign_bits", "You lowered the bits step by step, always where the loss rises least for each bit saved. Such a greedy way "
+         "can end far from the best: here it is a small problem "
          "that can be solved exactly.")
 def greedy_from_above(sensitivity, sizes, budget):
     bits = {layer: max(row) for layer, row in sensitivity.items()}
