@@ -17,7 +17,7 @@ DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 class Recorder(TorchDispatchMode):
     """While entered, `operations` lists (torch operation, dtypes of its tensors, the results' last), `floats` the kinds of floating arrays that
-    came up anywhere, and `scalars` the single floating numbers, in order: the size of a picture divided by a stride is one, and harmless."""
+    came up anywhere, and `scalars` the single floating numbers as texts, in order: the size of a picture divided by a stride is one, and harmless."""
 
     def __init__(self):
         super().__init__()
@@ -47,7 +47,7 @@ class Recorder(TorchDispatchMode):
 
     def _note(self, value):
         if isinstance(value, (float, complex, np.inexact)):
-            self.scalars.append(complex(value))
+            self.scalars.append(repr(value))
         elif isinstance(value, torch.Tensor):
             if value.dtype.is_floating_point or value.dtype.is_complex:
                 self.floats.add(f"torch {value.dtype}")
@@ -55,7 +55,7 @@ class Recorder(TorchDispatchMode):
             if value.dtype.kind in "fc":
                 self.floats.add(f"numpy {value.dtype}")
             elif value.dtype == object:
-                self.scalars += [complex(one) for one in value.flat if isinstance(one, (float, complex, np.inexact))]
+                self.scalars += [repr(one) for one in value.flat if isinstance(one, (float, complex, np.inexact))]
 
 
 def instrumented(answer, see):

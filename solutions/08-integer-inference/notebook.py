@@ -325,7 +325,7 @@ exam.law("edges", _close_to_the_product, [
     edge("the ends of int32, shift = 4", torch.tensor([-2**31, 2**31 - 1, -2**31 + 1], dtype=torch.int32), 1_999_999_999, 4),
     edge("shift = 31: everything becomes 0 or 1 in magnitude at most", torch.tensor([-2**31, 2**31 - 1, 12345], dtype=torch.int32), 2_147_483_647, 31),
     edge("shift = -30: m near a thousand million", torch.tensor([1, -1, 0], dtype=torch.int32), 2**30, -30),
-    edge("a single accumulator without a dimension", torch.tensor(-777, dtype=torch.int32), 1_717_986_918, 3),
+    edge("a single accumulator", torch.tensor([-777], dtype=torch.int32), 1_717_986_918, 3),
 ], of="requantize")
 exam.score()
 ### END HIDDEN TESTS
