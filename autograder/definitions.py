@@ -6,8 +6,8 @@ one that it is talked into taking for less costs the student who talked, whose w
 import re
 
 LINE = re.compile(r"""
-    (?P<nothing> \s* | \#.* | [ \t]+\S.* ) |                                        # nothing, or what belongs to the line above
-    (?: async [ ]+ )? def [ ]+ (?P<function> \w+ ) \( [^()]* \) [ ]* (?: -> [^():]+ )? : (?P<body> .* ) |
+    \s* | \#.* | [ \t]+\S.* |                                                      # nothing, or what belongs to the line above
+    (?: async [ ]+ )? def [ ]+ (?P<function> \w+ ) \( [^()]* \) [ ]* (?: -> [^():]+ )? : .* |
     (?: import | from ) [ ]+ (?P<imported> [\w., ]+ ) |
     (?P<name> \w+ ) [ ]* = [ ]* [\w\s.,"'{}\[\]-]+ (?: \#.* )?
 """, re.VERBOSE)

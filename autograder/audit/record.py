@@ -48,7 +48,7 @@ def keys(layout: Layout, assignment: Assignment, entry: dict, equivalents: dict)
     """Hashes: of all that decides the audit, of what decides under stock nbgrader, and of what decides each exercise's mutants."""
     name = assignment.name
     cells = [c.source for c in assignment.source.cells]
-    imported = [_python(p) for p in _imported(layout, assignment)]
+    imported = _imported(layout, assignment)
     setup = [c.source for c in assignment.source.cells if role(c) == "setup"] + imported
     kit = [_python(p) for p in sorted(PACKAGE.rglob("*.py")) if p.stem not in OUTSIDE]
     deciding = [_python(PACKAGE / f"{module}.py") for module in DECIDING]
@@ -78,13 +78,18 @@ def _cells(assignment: Assignment, exercise: Exercise) -> list[str]:
     return [c.source for c in assignment.source.cells if grade_id(c) in (*exercise.answers, *exercise.tests)]
 
 
-def _imported(layout: Layout, assignment: Assignment) -> list[Path]:
-    """The course's own modules that the notebook imports; the kit's are counted by themselves, wherever it lies."""
-    names = [name for name in assignment.modules if name.split(".")[0] != PACKAGE.name]
-    places = [layout.root.joinpath(*name.split(".")) for name in names]
+def _imported(layout: Layout, assignment: Assignment) -> list[str]:
+    """What the notebook uses of the course's own modules, as syntax: all but the functions and classes that neither it nor what it uses names.
+
+    The kit's modules are counted by themselves, wherever it lies.
+    """
     words = set(re.findall(r"\w+", "\n".join(c.source for c in assignment.source.cells)))          # `from course import models` names a module, too
-    found = {p for one in places for p in (one.with_suffix(".py"), *one.glob("*.py")) if p.parent != one or p.stem in {"__init__", *words}}
-    return sorted(p for p in found if p.exists())
+    places = [layout.root.joinpath(*name.split(".")) for name in assignment.modules if name.split(".")[0] != PACKAGE.name]
+    files = sorted({p for one in places for p in (one.with_suffix(".py"), *(one / f"{word}.py" for word in words | {"__init__"})) if p.exists()})
+    nodes, used = [node for p in files for node in ast.parse(p.read_text()).body], []
+    while len(used) != len(used := [node for node in nodes if getattr(node, "name", None) in {None, *words}]):
+        words.update(*(re.findall(r"\w+", ast.unparse(node)) for node in used))
+    return [ast.dump(node) for node in used]
 
 
 def _python(path: Path) -> str:

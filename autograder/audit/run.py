@@ -2,6 +2,7 @@
 
 Builds it elsewhere, so the committed release is looked at as it is; writes nothing but the record of an audit that passed.
 """
+import contextlib
 import tempfile
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from .trials import Trials, without_visible_asserts
 
 def audit(layout: Layout, name: str, trust: str = "everything", started=lambda total: None, graded=lambda: None) -> dict:
     """The report of one assignment. `trust`: what is taken from its record where nothing that decides it has changed: "everything", "mutants"
-    (and stock nbgrader's scores), or "nothing". Calls `started` with the number of trials, and `graded` after each.
+    (with them generic answers and stock nbgrader's scores), or "nothing". Calls `started` with the number of trials, and `graded` after each.
 
     Raises AssignmentError if it cannot be built, GraderError and IsolationError if nothing can be graded.
     """
@@ -62,6 +63,7 @@ class _Audit:
     def __init__(self, layout, made, assignment, entry, equivalents, keys, old):
         self.layout, self.made, self.assignment, self.entry, self.equivalents = layout, made, assignment, entry, equivalents
         self.keys, self.old_keys = keys, old.get("keys", {})
+        self.unchanged = keys == self.old_keys
         self.old = {e["name"]: e for e in old["report"]["exercises"]} if old else {}
         self.known = known_answers(made, assignment.name)
         self.bare, self.bare_paths = self._variant("bare")
@@ -133,12 +135,12 @@ class _Audit:
     def _grade(self, memory, seconds, started, graded):
         fresh = [e for e in self.trials.exercises if not is_check(self.assignment, e) and self._unrecorded(e)]
         # A group that a generic answer passes by the hidden part alone is weak, whatever the visible part says.
-        rounds = [(list(self.trials.generic()), lambda: self._variant("hidden", without_visible_asserts, mistakes=False), {}),
+        rounds = [([] if self.unchanged else list(self.trials.generic()), lambda: self._variant("hidden", without_visible_asserts, mistakes=False), {}),
                   ([*self.trials.alone(), *self.trials.known_answers()], lambda: (self.bare, self.bare_paths), memory),
                   ([t for e in fresh for t in self.trials.mutants(e)], lambda: self._variant("undiagnosed", mistakes=False), memory)]
         started(sum(len(trials) for trials, _, _ in rounds))
         same = self.old_keys.get("stock") == self.keys["stock"]
-        with Stock(self.made.source(self.assignment.name), self.layout.root) if not same else tempfile.TemporaryFile() as stock:
+        with contextlib.nullcontext() if same else Stock(self.made.source(self.assignment.name), self.layout.root) as stock:
             for trials, variant, limits in rounds:
                 if trials:
                     assignment, paths = variant()

@@ -1,10 +1,11 @@
-"""Trials: submissions whose outcome the audit knows or wants to know, and their grading by several threads.
+"""Trials: answers whose outcome the audit knows or wants to know, and their grading by several threads.
 
-A trial answers one exercise and leaves the others as released, which costs nothing: a missing answer's test is not run.
+A trial answers one exercise. Those of different exercises share a submission, as no answer can cost another exercise anything.
 Does not judge the outcomes.
 """
 import ast
 import os
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 
@@ -23,12 +24,15 @@ PATIENCE, SLACK = 2.0, 4                             # seconds that a mutant may
 
 @dataclass(frozen=True)
 class Trial:
-    """`kind`: alone, empty, generic, mistake, alternative or mutant; `label` says which one; `answers` are cells by grade_id."""
+    """`kind`: alone, empty, generic, mistake, alternative or mutant; `label` says which one; `answers` are cells by grade_id.
+
+    One that has a submission to itself may answer no exercise (None) or all.
+    """
     kind: str
     label: str
     exercise: str | None
     answers: dict[str, str]
-    quick: bool = False
+    by_itself: bool = False
 
 
 class Trials:
@@ -44,9 +48,9 @@ class Trials:
 
     def alone(self):
         """Nothing answered; each exercise answered rightly with all others missing."""
-        yield Trial("empty", "", None, {})
+        yield Trial("empty", "", None, {}, by_itself=True)
         for exercise in self.exercises:
-            yield Trial("alone", "", exercise.name, self.own(exercise))
+            yield Trial("alone", "", exercise.name, self.own(exercise), by_itself=True)
 
     def generic(self):
         """Every exercise answered by the same generic answer at once; one of them may cost another nothing."""
@@ -59,7 +63,7 @@ class Trials:
                 names = self.assignment.answer_names[answer]
                 lines = [source, "from autograder.audit.generic import generic as _generic", *(f"{n} = _generic({kind!r}, {n})" for n in names)]
                 answers[answer] = "\n".join(lines)
-            yield Trial("generic", kind, None, answers)
+            yield Trial("generic", kind, None, answers, by_itself=True)
 
     def _raised(self) -> list[str]:
         """The exceptions that references raise by name, and ValueError."""
@@ -78,7 +82,7 @@ class Trials:
         own = self.own(exercise)
         for answer, source in own.items():
             for mutant in mutants(source):
-                yield Trial("mutant", mutant.diff, exercise.name, own | {answer: mutant.source}, quick=True)
+                yield Trial("mutant", mutant.diff, exercise.name, own | {answer: mutant.source})
 
     def notebook(self, answers: dict[str, str]) -> bytes:
         """The release with these answers in it."""
@@ -90,23 +94,36 @@ class Trials:
     def grade(self, grader: Grader, trials: list[Trial], seconds: dict[str, float], graded=lambda: None) -> list[tuple[Trial, dict]]:
         """Each trial with its exercises' results by name, in the order of `trials`; `seconds` are what each exercise's reference takes.
 
-        An exercise has no result where grading had to be stopped.
+        An exercise has no result where grading had to be stopped. Calls `graded` for each trial.
         """
         pool, found = ThreadPoolExecutor(os.cpu_count() or 1), {}
         try:
-            waiting = {pool.submit(self._grade, grader, trial, seconds): n for n, trial in enumerate(trials)}
-            for future in as_completed(waiting):
-                found[waiting[future]] = future.result()
-                graded()
+            for future in as_completed([pool.submit(self._grade, grader, shared, seconds) for shared in submissions(trials)]):
+                for trial, told in future.result():
+                    found[id(trial)] = told
+                    graded()
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
-        return [(trial, found[n]) for n, trial in enumerate(trials)]
+        return [(trial, found[id(trial)]) for trial in trials]
 
-    def _grade(self, grader, trial, seconds) -> dict:
+    def _grade(self, grader, shared, seconds) -> list[tuple[Trial, dict]]:
         limits = grader.limits
-        if trial.quick:
-            limits = quick(limits, seconds.get(trial.exercise, 0.0))
-        return results(grader.ask(self.notebook(trial.answers), limits))
+        if all(trial.kind == "mutant" for trial in shared):
+            limits = quick(limits, max(seconds.get(trial.exercise, 0.0) for trial in shared))
+        told = results(grader.ask(self.notebook({name: source for trial in shared for name, source in trial.answers.items()}), limits))
+        return [(trial, told) for trial in shared]
+
+
+def submissions(trials: list[Trial]) -> list[list[Trial]]:
+    """The trials that share a submission: the first of each exercise, the second of each, and so on."""
+    apart, ranks, shared = [], Counter(), {}
+    for trial in trials:
+        if trial.by_itself:
+            apart.append([trial])
+        else:
+            shared.setdefault(ranks[trial.exercise], []).append(trial)
+            ranks[trial.exercise] += 1
+    return [*apart, *shared.values()]
 
 
 def without_visible_asserts(source: nbformat.NotebookNode) -> nbformat.NotebookNode:
