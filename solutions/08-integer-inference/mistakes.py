@@ -67,11 +67,6 @@ def not_saturated(b, s_w, s_x):
     return torch.round(b.double() / (s_w * s_x)).to(torch.int64)
 
 
-@mistake("quantize_bias", "The values are right, but they are floating-point numbers. Convert them to an integer dtype.")
-def still_float(b, s_w, s_x):
-    return torch.round(b.double() / (s_w * s_x)).clamp(*INT32)
-
-
 @mistake("fold_zero_point", "You added z_x·Σ q_w. The zero point is subtracted from the input, so the term has a minus.")
 def plus(q_bias, q_w, z_x):
     return q_bias + z_x * q_w.flatten(1).sum(1)

@@ -71,14 +71,14 @@ plt.show()
 # <details><summary>Hint 2</summary>Neither truncation nor <code>//</code> rounds to the nearest: <code>torch.round</code> does. And float32 has 24 bits:
 # the nearest float32 to 2³¹ − 1 is 2³¹, which int32 cannot hold.</details>
 # <details><summary>Hint 3</summary>In float64: <code>q = torch.round(b.double() / (s_w * s_x))</code>, then <code>clamp</code> to the ends, which float64
-# holds exactly, then <code>.to(torch.int32)</code>.</details>
+# holds exactly, then <code>.long()</code>.</details>
 
 # %% answer="quantize_bias"
 def quantize_bias(b, s_w, s_x):
     """The bias in units of s_w·s_x, rounded, saturated at int32."""
     ### BEGIN SOLUTION
     q = torch.round(b.double() / (s_w * s_x))
-    return q.clamp(-2**31, 2**31 - 1).to(torch.int32)
+    return q.clamp(-2**31, 2**31 - 1).long()
     ### END SOLUTION
 
 # %% test="quantize_bias" points=3
@@ -367,7 +367,7 @@ def int_linear(q_x, q_w, q_bias, z_x, m0, shift, z_out):
     ### BEGIN SOLUTION
     acc = (q_x.long() - z_x) @ q_w.long().T + q_bias
     y = (acc * m0 + (1 << (30 + shift))) >> (31 + shift)
-    return (y + z_out).clamp(-128, 127).to(torch.int8)
+    return (y + z_out).clamp(-128, 127)
     ### END SOLUTION
 
 
@@ -377,7 +377,7 @@ def int_conv2d(q_x, q_w, q_bias, z_x, m0, shift, z_out, stride=1, padding=0):
     acc = F.conv2d(q_x.long() - z_x, q_w.long(), q_bias.long(), stride, padding)
     m0, shift = torch.as_tensor(m0).view(-1, 1, 1), torch.as_tensor(shift).view(-1, 1, 1)
     y = (acc * m0 + (1 << (30 + shift))) >> (31 + shift)
-    return (y + z_out).clamp(-128, 127).to(torch.int8)
+    return (y + z_out).clamp(-128, 127)
     ### END SOLUTION
 
 # %% test="int_linear" points=6
@@ -530,7 +530,7 @@ def int_avgpool(q, k):
     """The rounded mean code of each k × k window, stride k."""
     ### BEGIN SOLUTION
     total = q.long().unfold(2, k, k).unfold(3, k, k).sum((-1, -2))
-    return ((2 * total + k * k) // (2 * k * k)).to(torch.int8)
+    return (2 * total + k * k) // (2 * k * k)
     ### END SOLUTION
 
 
@@ -540,7 +540,7 @@ def int_add(q_a, z_a, m_a, q_b, z_b, m_b, z_out):
     total = z_out
     for q, z, (m0, shift) in ((q_a, z_a, m_a), (q_b, z_b, m_b)):
         total = total + (((q.long() - z) * m0 + (1 << (30 + shift))) >> (31 + shift))
-    return total.clamp(-128, 127).to(torch.int8)
+    return total.clamp(-128, 127)
     ### END SOLUTION
 
 # %% test="int_relu" points=5
@@ -584,6 +584,7 @@ def _sums(result, q_a, z_a, m_a, q_b, z_b, m_b, z_out):
     q = _codes_of(result, q_a.shape).astype(object)
     one = 2**70
     exact = z_out * one + sum((np.asarray(codes).astype(object) - z) * m0 * 2 ** (39 - shift) for codes, z, (m0, shift) in ((q_a, z_a, m_a), (q_b, z_b, m_b)))
+    assert (q[2 * exact < -259 * one] == -128).all() and (q[2 * exact > 257 * one] == 127).all(), "a sum beyond the codes must saturate at their ends"
     exact = np.minimum(np.maximum(exact, -128 * one), 127 * one)
     assert (2 * np.abs(q * one - exact) <= 3 * one).all(), "a code is further than 1.5 from the exact sum, clamped once"
 
@@ -686,26 +687,26 @@ class IntegerModel:
 
     def quantize(self, x):
         s, z = self.grid
-        return (torch.round(x.double() / s) + z).clamp(-128, 127).to(torch.int8)
+        return (torch.round(x.double() / s) + z).clamp(-128, 127).long()
 
     def __call__(self, q):
         for layer, z, *integers in self.steps:
             if integers:
                 q_w, q_bias, m0, shift, z_out = integers
                 if isinstance(layer, nn.Conv2d):
-                    acc = F.conv2d(q.long() - z, q_w, q_bias, layer.stride, layer.padding)
+                    acc = F.conv2d(q - z, q_w, q_bias, layer.stride, layer.padding)
                     m0, shift = m0.view(-1, 1, 1), shift.view(-1, 1, 1)
                 else:
-                    acc = F.linear(q.long() - z, q_w, q_bias)
+                    acc = F.linear(q - z, q_w, q_bias)
                 y = (acc * m0 + (1 << (30 + shift))) >> (31 + shift)
-                q = (y + z_out).clamp(-128, 127).to(torch.int8)
+                q = (y + z_out).clamp(-128, 127)
             elif isinstance(layer, nn.ReLU):
                 q = q.clamp(min=z)
             elif isinstance(layer, nn.Flatten):
                 q = q.flatten(1)
             else:
                 k = layer.kernel_size
-                windows = q.long().unfold(2, k, k).unfold(3, k, k).flatten(-2)
+                windows = q.unfold(2, k, k).unfold(3, k, k).flatten(-2)
                 q = windows.amax(-1) if isinstance(layer, nn.MaxPool2d) else (2 * windows.sum(-1) + k * k) // (2 * k * k)
         return q
     ### END SOLUTION
