@@ -664,25 +664,23 @@ class IntegerModel:
     def __init__(self, model, x_calib):
         def grid(x):
             lo, hi = min(x.min().item(), 0.0), max(x.max().item(), 0.0)
-            scale = (hi - lo) / 255 or 1.0
+            scale = (hi - lo) / 255
             return scale, round(-128 - lo / scale)
 
         self.grid, self.steps = grid(x_calib), []
-        (s, z), x, layers = self.grid, x_calib, list(model)
-        for layer, following in zip(layers, [*layers[1:], None]):
-            with torch.no_grad():
-                x = layer(x)
+        (s, z), x = self.grid, x_calib
+        for layer in model:
+            x = layer(x).detach()
             if not isinstance(layer, (nn.Linear, nn.Conv2d)):
                 self.steps.append((layer, z))
                 continue
-            w = layer.weight.detach().double().flatten(1)
+            w = layer.weight.detach().flatten(1)
             s_w = w.abs().amax(1, keepdim=True).clamp(min=1e-9) / 127
             q_w = torch.round(w / s_w).long().view(layer.weight.shape)
-            q_bias = torch.round(layer.bias.detach().double() / (s_w[:, 0] * s)).clamp(-2**31, 2**31 - 1).long()
-            s_out, z_out = grid(x.relu() if isinstance(following, nn.ReLU) else x)
+            q_bias = torch.round(layer.bias.detach() / (s_w[:, 0] * s)).long()
+            s_out, z_out = grid(x)
             mantissa, exponent = torch.frexp(s_w[:, 0] * s / s_out)
-            m0 = torch.round(mantissa * 2**31).long().clamp(max=2**31 - 1)
-            self.steps.append((layer, z, q_w, q_bias, m0, -exponent.long(), z_out))
+            self.steps.append((layer, z, q_w, q_bias, (mantissa * 2**31).long(), -exponent.long(), z_out))
             s, z = s_out, z_out
 
     def quantize(self, x):
@@ -713,19 +711,23 @@ class IntegerModel:
 
 # %% test="IntegerModel" points=8
 def run_on_integers(answer, model, x_calib, x):
-    """The codes of x and their logits, those of the first input alone, what the model is afterwards, and which floating numbers came up in the calls."""
+    """The codes of x and their logits, those of the first input alone, how much of the model changed, and which floating numbers came up in the calls."""
     before = {name: p.detach().clone() for name, p in model.state_dict().items()}
     recorder = watch.Recorder()
     built = watch.instrumented(answer, recorder.see)(model, x_calib)
-    codes, others = built.quantize(x), built.quantize(x.flip(0))
+    codes = built.quantize(x)
     with recorder:
         logits = built(codes)
-    first = len(recorder.scalars)
-    with recorder:
-        built(others)
+    numbers = []
+    for part in (x[:20], x[-20:]):
+        few = built.quantize(part)
+        recorder.scalars.clear()
+        with recorder:
+            built(few)
+        numbers.append(recorder.scalars[:300])
     changed = sum(not torch.equal(p, before[name]) for name, p in model.state_dict().items()) + sum(layer.training for layer in model.modules())
     return {"codes": codes, "logits": logits, "alone": built(built.quantize(x[:1])), "far": built.quantize(4 * x - 1), "changed": changed,
-            "float arrays": len(recorder.floats), "numbers": recorder.scalars[:first][:300], "of others": recorder.scalars[first:][:300]}
+            "float arrays": len(recorder.floats), "numbers": numbers}
 
 
 _pictures = digits(images=True)
@@ -743,7 +745,7 @@ def _agrees(found, model, x_calib, x):
     assert logits.shape == wanted.shape, "the logits have the wrong shape"
     assert logits.dtype.kind in "iu", "the logits must be integers"
     assert found["float arrays"] == 0, "a tensor or array of floating-point numbers came up during the call"
-    assert found["numbers"] == found["of others"], "floating-point numbers were computed from the codes during the call"
+    assert found["numbers"][0] == found["numbers"][1], "floating-point numbers were computed from the codes during the call"
     assert np.array_equal(alone, logits[:1]), "a picture's logits depend on the others in its batch"
     assert found["changed"] == 0, "the given model was changed"
     assert np.corrcoef(logits.ravel().astype(np.float64), wanted.ravel())[0, 1] >= 0.99, "the integer logits are not proportional to the float logits"
@@ -769,6 +771,8 @@ seed(6)
 _x, _, _val, _ = digits(images=True)
 _flat, _flat_val = _x.flatten(1), _val.flatten(1)
 _shifted = torch.randn(200, 2, 9, 9) * 0.5 - 0.4
+_negative = _random(nn.Linear(64, 12), nn.Linear(12, 4))
+_negative[0].weight.data = -_negative[0].weight.data.abs()
 exam.law("digits networks", _agrees_on_digits, [
     case("the CNN of the course, seed 1", models.load("cnn", 1), _x[:400], _val),
     case("the CNN of the course, seed 3", models.load("cnn", 3), _x[:400], _val),
@@ -779,12 +783,13 @@ exam.law("other networks", _agrees, [
     case("inputs mostly below 0, stride 2, padding 1, average pooling before ReLU",
          _random(nn.Conv2d(2, 6, 3, stride=2, padding=1), nn.AvgPool2d(2), nn.ReLU(), nn.Flatten(), nn.Linear(24, 4)), _shifted, _shifted[:80]),
     case("no ReLU between two convolutions, padding 2, maximum pooling, then ReLU",
-         _random(nn.Conv2d(2, 5, (3, 2), padding=2), nn.Conv2d(5, 6, 3, padding=1), nn.MaxPool2d(3), nn.ReLU(), nn.Flatten(), nn.Linear(54, 4)), _shifted, _shifted[:80]),
+         _random(nn.Conv2d(2, 5, (3, 2), padding=2), nn.Conv2d(5, 6, 3, padding=1), nn.MaxPool2d(3), nn.ReLU(), nn.Flatten(), nn.Linear(72, 4)), _shifted, _shifted[:80]),
     case("the CNN of the course, calibrated on 20 pictures only, so that codes of others saturate", models.load("cnn", 4), _x[:20], _val[:200]),
     case("outputs whose weights differ tenfold in size", _random(nn.Linear(64, 24), nn.ReLU(), nn.Linear(24, 6), gains=(1.0, 0.1, 0.3, 0.8, 0.15, 0.5)), _flat[:300], _flat_val[:100]),
 ], probe=run_on_integers, weight=2)
 exam.law("edges", _agrees, [
     edge("a single linear layer on inputs that are all negative", _random(nn.Linear(7, 5)), -1 - torch.rand(50, 7), -1 - torch.rand(40, 7)),
+    edge("a first layer whose weights are all negative", _negative, _flat[:200], _flat_val[:60]),
     edge("ReLU and pooling come first", _random(nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(32, 6)), _shifted, _shifted[:60]),
     edge("weights and inputs of a thousandth", _random(nn.Linear(12, 9), nn.ReLU(), nn.Linear(9, 4), biases=0.001), torch.rand(80, 12) / 1000, torch.rand(60, 12) / 1000),
 ], probe=run_on_integers)
