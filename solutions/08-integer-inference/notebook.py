@@ -685,7 +685,7 @@ class IntegerModel:
 
     def quantize(self, x):
         s, z = self.grid
-        return (torch.round(x.double() / s) + z).clamp(-128, 127).long()
+        return (torch.round(x / s) + z).clamp(-128, 127).long()
 
     def __call__(self, q):
         for layer, z, *integers in self.steps:
