@@ -107,10 +107,10 @@ def number_line(scale: float, zero_point: int, ax: Axes, shown: tuple = ()) -> N
     margin = 0.12 * (hi - lo)
     for y, left, right in ((1, lo - margin, hi + margin), (0, lo, hi)):
         ax.plot([left, right], [y, y], color=GREY, linewidth=1.2, marker="")
-    for real in (*np.linspace(lo, hi, 5), 0.0):
+    for real in (*(tick for tick in np.linspace(lo, hi, 5) if abs(tick) > margin), 0.0):
         code, at_zero = round(real / scale) + zero_point, real == 0
         ax.plot([real, real], [0, 1], color=ORANGE if at_zero else PALE, linewidth=1.6 if at_zero else 0.8, linestyle="--" if at_zero else ":", marker="")
-        ax.text(real, 1.12, f"{real:.3g}", ha="center", va="bottom", color=ORANGE if at_zero else GREY)
+        ax.text(real, 1.12, f"{real:.2g}", ha="center", va="bottom", color=ORANGE if at_zero else GREY)
         ax.text(real, -0.14, f"{code}" + (" = z" if at_zero else ""), ha="center", va="top", color=ORANGE if at_zero else GREY)
     for real in shown:
         code = min(max(round(real / scale) + zero_point, -128), 127)
@@ -128,14 +128,15 @@ def accumulator_histogram(acc, ax: Axes, most: int) -> None:
     bits = np.where(acc == 0, 1, np.floor(np.log2(np.maximum(np.abs(acc), 1))) + 2)
     counts = np.array([(bits == n).mean() for n in range(1, 34)])
     ax.bar(range(1, 34), counts, color=BLUE, width=0.85)
+    top = 1.25 * counts.max()
     for end in (8, 16, 32):
         ax.axvline(end + 0.5, color=ORANGE, linestyle="--", linewidth=1.4, marker="")
-        ax.text(end + 0.4, ax.get_ylim()[1] * 0.97, f"int{end} ends", rotation=90, ha="right", va="top", color=ORANGE, fontsize=9)
+        ax.text(end + 0.3, top, f"int{end} ends", ha="right", va="top", color=ORANGE, fontsize=9)
     needed = int(np.floor(np.log2(most))) + 2
-    ax.plot([needed], [0.004], marker="v", color=GREY, linestyle="")
-    ax.text(needed, 0.02, "worst case", ha="center", color=GREY, fontsize=9)
-    ax.set(xlabel="bits that the accumulator needs, sign included", ylabel="share of the accumulators", xlim=(0, 34))
-    ax.yaxis.set_major_formatter(PercentFormatter(1))
+    ax.plot([needed], [0.05 * top], marker="v", color=GREY, linestyle="")
+    ax.text(needed, 0.1 * top, "worst case", ha="center", color=GREY, fontsize=9)
+    ax.set(xlabel="bits that the accumulator needs, sign included", ylabel="share of the accumulators", xlim=(0, 34), ylim=(0, 1.05 * top))
+    ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     ax.grid(axis="x", visible=False)
 
 
