@@ -247,7 +247,7 @@ def requantize(acc, m0, shift):
 assert tuple(map(int, fixed_point(0.15)))[1] == 2 and abs(int(fixed_point(0.15)[0]) - 1288490189) <= 100
 assert np.asarray(requantize(torch.tensor([1001, -1001], dtype=torch.int32), 1288490189, 2)).tolist() == [150, -150]
 ### BEGIN HIDDEN TESTS
-from fractions import Fraction
+from fractions import Fraction as _Fraction
 
 
 def _mantissa_and_shift(result, m):
@@ -255,7 +255,7 @@ def _mantissa_and_shift(result, m):
     assert m0.size == 1 and shift.size == 1 and m0.dtype.kind in "iu" and shift.dtype.kind in "iu", "m0 and shift must be whole numbers"
     m0, shift = int(m0.item()), int(shift.item())
     assert 2**30 <= m0 < 2**31, "m0 must lie in [2^30, 2^31)"
-    assert abs(shift) < 200 and abs(m0 - Fraction(m) * Fraction(2) ** (31 + shift)) <= 1, "m0 · 2^(−31−shift) is not m"
+    assert abs(shift) < 200 and abs(m0 - _Fraction(m) * _Fraction(2) ** (31 + shift)) <= 1, "m0 · 2^(−31−shift) is not m"
 
 
 def _close_to_the_product(result, acc, m0, shift):
