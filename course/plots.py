@@ -162,3 +162,52 @@ def _sqnr(exact, approximate) -> float:
     exact, approximate = np.asarray(exact, dtype=float), np.asarray(approximate, dtype=float)
     with np.errstate(divide="ignore"):
         return 10 * np.log10(np.square(exact).sum() / np.square(exact - approximate).sum())
+
+
+def number_line(scale: float, zero_point: int, ax: Axes, shown: tuple = ()) -> None:
+    """The reals on one line, the 8-bit codes of the affine grid below it; arrows take the numbers `shown` to their codes, saturated where they lie outside."""
+    lo, hi = scale * (-128 - zero_point), scale * (127 - zero_point)
+    margin = 0.12 * (hi - lo)
+    for y, left, right in ((1, lo - margin, hi + margin), (0, lo, hi)):
+        ax.plot([left, right], [y, y], color=GREY, linewidth=1.2, marker="")
+    for real in (*(tick for tick in np.linspace(lo, hi, 5) if abs(tick) > margin), 0.0):
+        code, at_zero = round(real / scale) + zero_point, real == 0
+        ax.plot([real, real], [0, 1], color=ORANGE if at_zero else PALE, linewidth=1.6 if at_zero else 0.8, linestyle="--" if at_zero else ":", marker="")
+        ax.text(real, 1.12, f"{real:.2g}", ha="center", va="bottom", color=ORANGE if at_zero else GREY)
+        ax.text(real, -0.14, f"{code}" + (" = z" if at_zero else ""), ha="center", va="top", color=ORANGE if at_zero else GREY)
+    for real in shown:
+        code = min(max(round(real / scale) + zero_point, -128), 127)
+        ax.annotate("", (scale * (code - zero_point), 0.03), (real, 0.97), arrowprops={"arrowstyle": "->", "color": BLUE})
+        ax.text(real, 0.82, f" {real:g} → {code}", color=BLUE, fontsize=9)
+    ax.set(ylim=(-0.6, 1.6), xlim=(lo - margin, hi + 1.4 * margin), xticks=[], yticks=[0, 1], yticklabels=["codes", "real numbers"])
+    ax.grid(False)
+    ax.spines[:].set_visible(False)
+    ax.tick_params(length=0)
+
+
+def accumulator_histogram(acc, ax: Axes, most: int) -> None:
+    """How many bits the accumulators `acc` (any shape, integers) need with their sign, and where 8, 16 and 32 bits end; `most` is the largest possible sum."""
+    acc = np.asarray(acc).ravel().astype(float)
+    bits = np.where(acc == 0, 1, np.floor(np.log2(np.maximum(np.abs(acc), 1))) + 2)
+    counts = np.array([(bits == n).mean() for n in range(1, 34)])
+    ax.bar(range(1, 34), counts, color=BLUE, width=0.85)
+    top = 1.25 * counts.max()
+    for end in (8, 16, 32):
+        ax.axvline(end + 0.5, color=ORANGE, linestyle="--", linewidth=1.4, marker="")
+        ax.text(end + 0.3, top, f"int{end} ends", ha="right", va="top", color=ORANGE, fontsize=9)
+    needed = int(np.floor(np.log2(most))) + 2
+    ax.plot([needed], [0.05 * top], marker="v", color=GREY, linestyle="")
+    ax.text(needed, 0.1 * top, "worst case", ha="center", color=GREY, fontsize=9)
+    ax.set(xlabel="bits that the accumulator needs, sign included", ylabel="share of the accumulators", xlim=(0, 34), ylim=(0, 1.05 * top))
+    ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    ax.grid(axis="x", visible=False)
+
+
+def logits_picture(exact, integer, ax: Axes) -> None:
+    """Float logits (n, classes) across, integer logits up: the largest of each row dark, the others pale."""
+    exact, integer = np.asarray(exact), np.asarray(integer)
+    top = exact == exact.max(1, keepdims=True)
+    for chosen, colour, marker, label in ((~top, PALE, ".", "other classes"), (top, BLUE, "o", "largest of its picture")):
+        ax.plot(exact[chosen], integer[chosen], linestyle="", marker=marker, markersize=3, color=colour, label=label)
+    ax.set(xlabel="float logit", ylabel="integer logit (code)")
+    ax.legend(loc="upper left", fontsize=9)
