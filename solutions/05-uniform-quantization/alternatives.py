@@ -197,7 +197,8 @@ def torch_fusion(conv, bn):
 
 @alternative("fold_batchnorm")
 def torch_fusion_of_weights(conv, bn):
-    folded = nn.Conv2d(conv.in_channels, conv.out_channels, conv.kernel_size, conv.stride, conv.padding, conv.dilation, conv.groups)
+    folded = nn.Conv2d(conv.in_channels, conv.out_channels, conv.kernel_size, conv.stride, conv.padding, conv.dilation, conv.groups,
+                       padding_mode=conv.padding_mode)
     folded.weight, folded.bias = fusion.fuse_conv_bn_weights(conv.weight, conv.bias, bn.running_mean, bn.running_var, bn.eps, bn.weight, bn.bias)
     return folded
 
@@ -209,7 +210,8 @@ def read_off_the_batch_norm(conv, bn):
         shift = bn(torch.zeros(1, bn.num_features, 1, 1)).flatten()
         factor = bn(torch.ones(1, bn.num_features, 1, 1).double().float()).flatten() - shift
         factor = torch.where(factor.abs() < 1e-3, bn.weight * torch.rsqrt(bn.running_var + bn.eps), factor)
-        folded = nn.Conv2d(conv.in_channels, conv.out_channels, conv.kernel_size, conv.stride, conv.padding, conv.dilation, conv.groups)
+        folded = nn.Conv2d(conv.in_channels, conv.out_channels, conv.kernel_size, conv.stride, conv.padding, conv.dilation, conv.groups,
+                           padding_mode=conv.padding_mode)
         state = {"weight": torch.einsum("o,oikl->oikl", factor, conv.weight), "bias": shift if conv.bias is None else shift + factor * conv.bias}
     folded.load_state_dict(state)
     return folded.eval().requires_grad_(False)

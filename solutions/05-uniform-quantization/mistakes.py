@@ -203,6 +203,16 @@ class wraps_around:
     dequantize = _values
 
 
+@mistake("quantize", "You made integers of x/s before you clamped: what an int32 cannot hold becomes its lowest value, and saturates at the wrong "
+         "end. Clamp while they are floats, and change the type last.")
+class cast_before_the_clamp:
+    def quantize(x, s, z, bits):
+        steps = torch.round(x / s)
+        return _clamped(torch.where(steps.abs() < 2 ** 31, steps, torch.full_like(steps, -2.0 ** 31)).to(torch.int64) + z, bits)
+
+    dequantize = _values
+
+
 @mistake("quantize", "You clamped before you added the zero point, so the grid is shifted by z. Clamp the sum.")
 class clamped_before_the_zero_point:
     def quantize(x, s, z, bits):
@@ -602,13 +612,14 @@ def _error(x, s, z, bits):
     return ((torch.round(x / s) + z).clamp(*_ends(bits)) - z) * s - x
 
 
-def _calibrate(x, bits, method, percentile=lambda x: x.clamp(-torch.quantile(x.abs(), 0.999), torch.quantile(x.abs(), 0.999)), mse=None, params=_params):
+def _calibrate(x, bits, method, percentile=lambda x: x.clamp(-torch.quantile(x.abs(), 0.999), torch.quantile(x.abs(), 0.999)), mse=None, params=_params,
+               factors=range(1, 101)):
     """Exercise 5 with another percentile, error or grid."""
     mse = mse or (lambda x, s, z, bits: _error(x, s, z, bits).square().mean())
     x = percentile(x) if method == "percentile" else x
     lo, hi = x.min().item(), x.max().item()
     if method == "mse":
-        candidates = [params(lo * k / 100, hi * k / 100, bits) for k in range(1, 101)]
+        candidates = [params(lo * k / 100, hi * k / 100, bits) for k in factors]
         return min(candidates, key=lambda found: float(mse(x, *found, bits)))
     return params(lo, hi, bits)
 
@@ -677,6 +688,16 @@ def signed_error(x, bits, method):
          "whose rounding and clipping error together are least.")
 def mse_is_minmax(x, bits, method):
     return _calibrate(x, bits, "minmax" if method == "mse" else method)
+
+
+@mistake("calibrate", "For \"mse\" you left out the whole range, k = 100. It is best where the largest value would be clipped at once: range(1, 101).")
+def whole_range_not_tried(x, bits, method):
+    return _calibrate(x, bits, method, factors=range(1, 100))
+
+
+@mistake("calibrate", "For \"mse\" you did not try the smaller ranges. With few bits and an outlier far out a tenth can be best: k from 1.")
+def small_ranges_not_tried(x, bits, method):
+    return _calibrate(x, bits, method, factors=range(50, 101))
 
 
 @mistake("calibrate", "You returned the range of the largest error. Take the least.")
@@ -834,6 +855,13 @@ def settings_forgotten(conv, bn):
     return folded
 
 
+@mistake("fold_batchnorm", "You built a new convolution and forgot padding_mode. Copy the old one: copy.deepcopy(conv).")
+def padding_mode_forgotten(conv, bn):
+    folded = _fold(conv, bn)
+    folded.padding_mode = "zeros"
+    return folded
+
+
 @mistake("fold_batchnorm", "Your folded layer is right, but you wrote into the convolution that you were given. Start from copy.deepcopy(conv).")
 def folds_its_argument(conv, bn):
     folded = _fold(conv, bn)
@@ -841,7 +869,7 @@ def folds_its_argument(conv, bn):
     return conv
 
 
-@mistake("fold_batchnorm", "You put the two layers into a Sequential. One convolution is to do the work of both.")
+@mistake("fold_batchnorm", "What you returned is no nn.Conv2d: a Sequential, say, or a pair of tensors. One convolution is to do the work of both layers.")
 def two_layers_in_one(conv, bn):
     return nn.Sequential(copy.deepcopy(conv), copy.deepcopy(bn))
 
