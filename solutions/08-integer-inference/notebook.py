@@ -316,6 +316,7 @@ exam.law("a multiplier for each channel", _close_to_the_product, [
     case("5 × 5 accumulators, 5 multipliers along the last axis", _accs(30_000, 5, 5), _m0, _shift),
     case("2 × 5 × 3 × 4 accumulators, multipliers of shape 5 × 1 × 1", _accs(30_000, 2, 5, 3, 4), _m0.view(5, 1, 1), _shift.view(5, 1, 1)),
     case("one shift, 5 multipliers", _accs(30_000, 4, 5), _m0, 4),
+    case("6 × 1 accumulators, 5 multipliers: 6 × 5 results", _accs(30_000, 6, 1), _m0, _shift),
 ], of="requantize")
 exam.law("integers only", _in_integers, [
     case("8 accumulators, one multiplier", _accs(30_000, 8), _accs(30_000, 8), 1_100_000_003, 6),
@@ -405,7 +406,7 @@ def _linear(result, q_x, q_w, q_bias, z_x, m0, shift, z_out):
     _follows(result, (q_x.long() - z_x) @ q_w.long().T + q_bias.long(), m0, shift, z_out)
 
 
-def _conv(result, q_x, q_w, q_bias, z_x, m0, shift, z_out, stride, padding):
+def _conv(result, q_x, q_w, q_bias, z_x, m0, shift, z_out, stride=1, padding=0):
     acc = F.conv2d(q_x.long() - z_x, q_w.long(), q_bias.long(), stride, padding)
     m0, shift = (part.view(-1, 1, 1) if torch.is_tensor(part) else part for part in (m0, shift))
     _follows(result, acc, m0, shift, z_out)
@@ -447,6 +448,7 @@ exam.law("accumulators", _linear, [
 ], of="int_linear")
 exam.law("convolutions", _conv, [
     case("3 channels of 7 × 6, 4 filters of 3 × 2", _codes(2, 3, 7, 6, low=-128), _codes(4, 3, 3, 2), _biases(4, 9000), 17, 1_345_678_901, 8, -9, 1, 0),
+    case("stride and padding left out: 1 and 0", _codes(2, 2, 5, 6, low=-128), _codes(3, 2, 3, 3), _biases(3, 9000), -31, 1_245_678_901, 8, 13),
     case("stride 2, padding 1, z_x = -100, a multiplier for each of 5 filters", _codes(3, 2, 7, 6, low=-128), _codes(5, 2, 3, 3), _biases(5, 5000), -100, _multipliers(5),
          torch.tensor([8, 10, 9, 8, 7]), -30, 2, 1),
     case("stride 3, padding 2, z_x = 90", _codes(2, 1, 8, 5, low=-128), _codes(3, 1, 4, 3), _biases(3, 3000), 90, _multipliers(3), torch.tensor([8, 9, 7]), 12, 3, 2),
@@ -715,6 +717,7 @@ class IntegerModel:
 def run_on_integers(answer, model, x_calib, x):
     """The codes of x and their logits, those of the first input alone, how much of the model changed, and which floating numbers came up in the calls."""
     before = {name: p.detach().clone() for name, p in model.state_dict().items()}
+    given = x_calib.clone(), x.clone()
     recorder = watch.Recorder()
     built = watch.instrumented(answer, recorder.see)(model, x_calib)
     codes = built.quantize(x)
@@ -729,7 +732,7 @@ def run_on_integers(answer, model, x_calib, x):
         numbers.append(recorder.scalars[:300])
     changed = sum(not torch.equal(p, before[name]) for name, p in model.state_dict().items()) + sum(layer.training for layer in model.modules())
     return {"codes": codes, "logits": logits, "alone": built(built.quantize(x[:1])), "far": built.quantize(4 * x - 1), "changed": changed,
-            "float arrays": len(recorder.floats), "numbers": numbers}
+            "inputs changed": not (torch.equal(x_calib, given[0]) and torch.equal(x, given[1])), "float arrays": len(recorder.floats), "numbers": numbers}
 
 
 _pictures = digits(images=True)
@@ -750,6 +753,7 @@ def _agrees(found, model, x_calib, x):
     assert found["numbers"][0] == found["numbers"][1], "floating-point numbers were computed from the codes during the call"
     assert np.array_equal(alone, logits[:1]), "a picture's logits depend on the others in its batch"
     assert found["changed"] == 0, "the given model was changed"
+    assert not found["inputs changed"], "x_calib, or the x given to quantize, was changed"
     assert np.corrcoef(logits.ravel().astype(np.float64), wanted.ravel())[0, 1] >= 0.99, "the integer logits are not proportional to the float logits"
 
 
@@ -814,7 +818,8 @@ exam.law("codes of the input", _rounded_and_saturated, [
 exam.law("edges", _agrees, [
     edge("a single linear layer on inputs that are all negative", _random(nn.Linear(7, 5)), -1 - torch.rand(50, 7), -1 - torch.rand(40, 7)),
     edge("a first layer whose weights are all negative", _negative, _flat[:200], _flat_val[:60]),
-    edge("no padding, average pooling with k = 3", _random(nn.Conv2d(2, 5, 2), nn.AvgPool2d(3), nn.ReLU(), nn.Flatten(), nn.Linear(20, 4)), _shifted, _shifted[:60]),
+    edge("stride 3, no padding, average pooling with k = 3", _random(nn.Conv2d(2, 8, 2, stride=3), nn.AvgPool2d(3), nn.ReLU(), nn.Flatten(), nn.Linear(8, 4)),
+         _shifted, _shifted[:60]),
     edge("ReLU and pooling come first", _random(nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(32, 6)), _shifted, _shifted[:60]),
     edge("weights and inputs of a thousandth", _random(nn.Linear(12, 9), nn.ReLU(), nn.Linear(9, 4), biases=0.001), torch.rand(80, 12) / 1000, torch.rand(60, 12) / 1000),
 ], probe=run_on_integers)
