@@ -67,6 +67,11 @@ def not_saturated(b, s_w, s_x):
     return torch.round(b.double() / (s_w * s_x)).to(torch.int64)
 
 
+@mistake("fold_zero_point", "You computed in float32, which has 24 bits: large biases came out rounded. Stay in integers of 32 or 64 bits.")
+def folded_in_float32(q_bias, q_w, z_x):
+    return (q_bias.float() - z_x * q_w.float().flatten(1).sum(1)).long()
+
+
 @mistake("fold_zero_point", "You added z_x·Σ q_w. The zero point is subtracted from the input, so the term has a minus.")
 def plus(q_bias, q_w, z_x):
     return q_bias + z_x * q_w.flatten(1).sum(1)
@@ -602,6 +607,20 @@ class zero_point_not_added(_Integers):
 @mistake("IntegerModel", "Your quantize does not saturate: inputs outside the calibrated range get codes outside −128 … 127.")
 class inputs_not_saturated(_Integers):
     saturate = False
+
+
+@mistake("IntegerModel", "Your quantize wraps around: a large input got a small code. Clamp to −128 … 127 before the cast to int8.")
+class inputs_wrap(_Integers):
+    def quantize(self, x):
+        s, z = self.grid
+        return (torch.round(x / s) + z).long().to(torch.int8)
+
+
+@mistake("IntegerModel", "Your quantize rounds down. Take the nearest code: torch.round before you add the zero point.")
+class inputs_rounded_down(_Integers):
+    def quantize(self, x):
+        s, z = self.grid
+        return (torch.floor(x / s) + z).clamp(-128, 127).long()
 
 
 @mistake("IntegerModel", "You rescaled in floating point: acc times a real factor, rounded. Use the integer multiplier m0 and a rounding shift.")

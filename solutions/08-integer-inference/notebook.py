@@ -179,6 +179,7 @@ exam.law("linear layers", _exactly, [
     case("8 outputs, 5 inputs, z_x = 37", _biases(8), _codes(8, 5), 37),
     case("a square layer, z_x = -5", _biases(6), _codes(6, 6), -5),
     case("weights of 400 inputs that are all large", _biases(2), torch.full((2, 400), 120, dtype=torch.int8), -90),
+    case("biases near 2^30: float32 does not hold them", torch.tensor([2**30 + 1, -2**30 - 7, 2**30 - 5], dtype=torch.int32), _codes(3, 8), -77),
 ])
 exam.law("convolutions", _exactly, [
     case("4 filters of 3 × 3 × 2, z_x = -100", _biases(4), _codes(4, 3, 3, 2), -100),
@@ -315,6 +316,7 @@ exam.law("a multiplier for each channel", _close_to_the_product, [
     case("5 × 5 accumulators, 5 multipliers along the last axis", _accs(30_000, 5, 5), _m0, _shift),
     case("2 × 5 × 3 × 4 accumulators, multipliers of shape 5 × 1 × 1", _accs(30_000, 2, 5, 3, 4), _m0.view(5, 1, 1), _shift.view(5, 1, 1)),
     case("one shift, 5 multipliers", _accs(30_000, 4, 5), _m0, 4),
+    case("6 × 1 accumulators, 5 multipliers: 6 × 5 results", _accs(30_000, 6, 1), _m0, _shift),
 ], of="requantize")
 exam.law("integers only", _in_integers, [
     case("8 accumulators, one multiplier", _accs(30_000, 8), _accs(30_000, 8), 1_100_000_003, 6),
@@ -404,7 +406,7 @@ def _linear(result, q_x, q_w, q_bias, z_x, m0, shift, z_out):
     _follows(result, (q_x.long() - z_x) @ q_w.long().T + q_bias.long(), m0, shift, z_out)
 
 
-def _conv(result, q_x, q_w, q_bias, z_x, m0, shift, z_out, stride, padding):
+def _conv(result, q_x, q_w, q_bias, z_x, m0, shift, z_out, stride=1, padding=0):
     acc = F.conv2d(q_x.long() - z_x, q_w.long(), q_bias.long(), stride, padding)
     m0, shift = (part.view(-1, 1, 1) if torch.is_tensor(part) else part for part in (m0, shift))
     _follows(result, acc, m0, shift, z_out)
@@ -446,6 +448,7 @@ exam.law("accumulators", _linear, [
 ], of="int_linear")
 exam.law("convolutions", _conv, [
     case("3 channels of 7 × 6, 4 filters of 3 × 2", _codes(2, 3, 7, 6, low=-128), _codes(4, 3, 3, 2), _biases(4, 9000), 17, 1_345_678_901, 8, -9, 1, 0),
+    case("stride and padding left out: 1 and 0", _codes(2, 2, 5, 6, low=-128), _codes(3, 2, 3, 3), _biases(3, 9000), -31, 1_245_678_901, 8, 13),
     case("stride 2, padding 1, z_x = -100, a multiplier for each of 5 filters", _codes(3, 2, 7, 6, low=-128), _codes(5, 2, 3, 3), _biases(5, 5000), -100, _multipliers(5),
          torch.tensor([8, 10, 9, 8, 7]), -30, 2, 1),
     case("stride 3, padding 2, z_x = 90", _codes(2, 1, 8, 5, low=-128), _codes(3, 1, 4, 3), _biases(3, 3000), 90, _multipliers(3), torch.tensor([8, 9, 7]), 12, 3, 2),
@@ -635,7 +638,8 @@ exam.score()
 # - `model` is an `nn.Sequential` of `Conv2d`, `Linear`, `ReLU`, `MaxPool2d`, `AvgPool2d` and `Flatten`, in any order that computes, in eval mode, every `Conv2d` and `Linear` with a bias. Strides and paddings are
 #   the same for rows and columns, kernels may be oblong; no dilation, no groups; pooling has stride k and no padding; `Flatten` is the usual one. `x_calib` is a float32 tensor of inputs.
 #   Here floats are allowed: run `x_calib` through the model to find the range of what goes into and comes out of its layers. `model` is not changed.
-# - `.quantize(x)` gives the codes −128 … 127 of a float32 tensor `x`, by the affine grid of the calibrated inputs, in the shape of `x`. What lies outside the range saturates.
+# - `.quantize(x)` gives the codes −128 … 127 of a float32 tensor `x`, by the affine grid of the calibrated inputs, in the shape of `x`. It rounds to the nearest code, and what lies outside
+#   the range saturates: it gets the code at its end. Inside the model, too, what lies beyond a calibrated range saturates and never wraps around.
 # - Called with such codes, it gives **integer logits** of the shape that `model` gives. Their unit and their zero point are yours, but they are the same for all classes.
 # - **No floating-point operation during the call.** The dtypes are recorded at every step: each tensor and numpy array that comes up has an integer or boolean dtype, and no floating-point
 #   number is computed from the codes.
@@ -713,6 +717,7 @@ class IntegerModel:
 def run_on_integers(answer, model, x_calib, x):
     """The codes of x and their logits, those of the first input alone, how much of the model changed, and which floating numbers came up in the calls."""
     before = {name: p.detach().clone() for name, p in model.state_dict().items()}
+    given = x_calib.clone(), x.clone()
     recorder = watch.Recorder()
     built = watch.instrumented(answer, recorder.see)(model, x_calib)
     codes = built.quantize(x)
@@ -727,7 +732,7 @@ def run_on_integers(answer, model, x_calib, x):
         numbers.append(recorder.scalars[:300])
     changed = sum(not torch.equal(p, before[name]) for name, p in model.state_dict().items()) + sum(layer.training for layer in model.modules())
     return {"codes": codes, "logits": logits, "alone": built(built.quantize(x[:1])), "far": built.quantize(4 * x - 1), "changed": changed,
-            "float arrays": len(recorder.floats), "numbers": numbers}
+            "inputs changed": not (torch.equal(x_calib, given[0]) and torch.equal(x, given[1])), "float arrays": len(recorder.floats), "numbers": numbers}
 
 
 _pictures = digits(images=True)
@@ -748,6 +753,7 @@ def _agrees(found, model, x_calib, x):
     assert found["numbers"][0] == found["numbers"][1], "floating-point numbers were computed from the codes during the call"
     assert np.array_equal(alone, logits[:1]), "a picture's logits depend on the others in its batch"
     assert found["changed"] == 0, "the given model was changed"
+    assert not found["inputs changed"], "x_calib, or the x given to quantize, was changed"
     assert np.corrcoef(logits.ravel().astype(np.float64), wanted.ravel())[0, 1] >= 0.99, "the integer logits are not proportional to the float logits"
 
 
@@ -755,6 +761,21 @@ def _agrees_on_digits(found, model, x_calib, x):
     _agrees(found, model, x_calib, x)
     wanted, logits = model(x).detach().argmax(1).numpy(), np.asarray(found["logits"])
     assert (logits[np.arange(len(wanted)), wanted] == logits.max(1)).mean() >= 0.99, "the largest logit is another one than the float model's for more than 1 % of the pictures"
+
+
+def quantized(answer, model, x_calib, *inputs):
+    """The codes of several inputs."""
+    built = answer(model, x_calib)
+    return [built.quantize(x) for x in inputs]
+
+
+def _rounded_and_saturated(found, model, x_calib, rising, mirrored, zero):
+    codes, other, z = (np.asarray(part).ravel().astype(np.int64) for part in found)
+    assert (np.diff(codes) >= 0).all(), "a larger input got a smaller code: codes must saturate, not wrap around"
+    x, most = rising.numpy().ravel(), x_calib.abs().max().item()
+    assert (codes[x > 2.1 * most] == 127).all() and (codes[x < -2.1 * most] <= -127).all(), "an input far outside the calibrated range does not have the code at its end"
+    inner = np.abs(x) < 0.9 * min(-x_calib.min().item(), x_calib.max().item())
+    assert (codes[inner] + other[inner] == 2 * z[0]).mean() > 0.9, "the codes of x and -x do not lie equally far from that of 0: round to the nearest"
 
 
 def _random(*layers, biases=0.3, gains=()):
@@ -773,6 +794,9 @@ _flat, _flat_val = _x.flatten(1), _val.flatten(1)
 _shifted = torch.randn(200, 2, 9, 9) * 0.5 - 0.4
 _negative = _random(nn.Linear(64, 12), nn.Linear(12, 4))
 _negative[0].weight.data = -_negative[0].weight.data.abs()
+_uneven = torch.cat([torch.tensor([-1.0, 1.55]), torch.rand(198) * 2.55 - 1]).view(50, 4)
+_rising = (torch.rand(1200) * 8 - 4).sort()[0].view(300, 4)
+_dimmed = torch.cat([0.75 * _flat[:300], torch.eye(64)])
 exam.law("digits networks", _agrees_on_digits, [
     case("the CNN of the course, seed 1", models.load("cnn", 1), _x[:400], _val),
     case("the CNN of the course, seed 3", models.load("cnn", 3), _x[:400], _val),
@@ -785,11 +809,17 @@ exam.law("other networks", _agrees, [
     case("no ReLU between two convolutions, padding 2, maximum pooling, then ReLU",
          _random(nn.Conv2d(2, 5, (3, 2), padding=2), nn.Conv2d(5, 6, 3, padding=1), nn.MaxPool2d(3), nn.ReLU(), nn.Flatten(), nn.Linear(72, 4)), _shifted, _shifted[:80]),
     case("the CNN of the course, calibrated on 20 pictures only, so that codes of others saturate", models.load("cnn", 4), _x[:20], _val[:200]),
+    case("calibrated on dimmed pictures, so that activations and logits saturate", models.load("small_mlp", 1), _dimmed, _flat_val[:200]),
     case("outputs whose weights differ tenfold in size", _random(nn.Linear(64, 24), nn.ReLU(), nn.Linear(24, 6), gains=(1.0, 0.1, 0.3, 0.8, 0.15, 0.5)), _flat[:300], _flat_val[:100]),
 ], probe=run_on_integers, weight=2)
+exam.law("codes of the input", _rounded_and_saturated, [
+    case("calibrated on -1 … 1.55, and inputs from -4 to 4 in rising order", _random(nn.Linear(4, 3)), _uneven, _rising, -_rising, torch.zeros(1, 4)),
+], probe=quantized)
 exam.law("edges", _agrees, [
     edge("a single linear layer on inputs that are all negative", _random(nn.Linear(7, 5)), -1 - torch.rand(50, 7), -1 - torch.rand(40, 7)),
     edge("a first layer whose weights are all negative", _negative, _flat[:200], _flat_val[:60]),
+    edge("stride 3, no padding, average pooling with k = 3", _random(nn.Conv2d(2, 8, 2, stride=3), nn.AvgPool2d(3), nn.ReLU(), nn.Flatten(), nn.Linear(8, 4)),
+         _shifted, _shifted[:60]),
     edge("ReLU and pooling come first", _random(nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(32, 6)), _shifted, _shifted[:60]),
     edge("weights and inputs of a thousandth", _random(nn.Linear(12, 9), nn.ReLU(), nn.Linear(9, 4), biases=0.001), torch.rand(80, 12) / 1000, torch.rand(60, 12) / 1000),
 ], probe=run_on_integers)
