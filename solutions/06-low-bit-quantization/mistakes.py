@@ -638,6 +638,13 @@ def highest_floored(w, bits):
     return torch.where(e >= highest - 2**(bits - 1) + 2, torch.sign(w) * 2.0**torch.minimum(e, highest), 0.0)
 
 
+@mistake("power_of_two", "Your E is the exponent of the power nearest in value to the largest magnitude. E rounds the "
+         "logarithm, like every exponent: a largest magnitude of 1.46 gives log2 1.46 = 0.55, so E = 1 and not 0.")
+def highest_nearest_in_value(w, bits):
+    e, highest = torch.round(torch.log2(w.abs())), torch.floor(torch.log2(w.abs().max() * 4 / 3))
+    return torch.where(e >= highest - 2**(bits - 1) + 2, torch.sign(w) * 2.0**e, 0.0)
+
+
 @mistake("power_of_two", "You took the natural logarithm. The exponents are those of 2.")
 def natural_logarithm(w, bits):
     e, highest = torch.round(torch.log(w.abs())), torch.round(torch.log(w.abs().max()))
@@ -738,6 +745,11 @@ def highest_raised(w, frozen, fraction):
     return _inq(w, frozen, fraction, highest=lambda s: math.ceil(math.log2(4 * s / 3)))
 
 
+@mistake("inq_step", "You took n₁ = round(log2 s). It is floor(log2(4s/3)), which goes up from 1.5 on, not from √2: s = 1.45 gives n₁ = 0.")
+def logarithm_rounded(w, frozen, fraction):
+    return _inq(w, frozen, fraction, highest=lambda s: round(math.log2(s)))
+
+
 @mistake("inq_step", "You kept one exponent too many. With 5 bits there are eight: n₁ down to n₁ − 7.")
 def nine_exponents(w, frozen, fraction):
     return _inq(w, frozen, fraction, exponents=9)
@@ -753,7 +765,8 @@ def zero_missing(w, frozen, fraction):
     return _inq(w, frozen, fraction, zero=False)
 
 
-@mistake("inq_step", "You rounded the exponent. INQ takes the level nearest in value: 1.45 becomes 1, although its logarithm rounds to 1.")
+@mistake("inq_step", "You rounded the exponent. INQ takes the level nearest in value: 1.45 becomes 1, although its logarithm, "
+         "0.54, rounds to 1, which is the level 2.")
 def nearest_in_the_logarithm(w, frozen, fraction):
     def nearest(size, levels):
         e = torch.round(torch.log2(size.clamp(min=1e-30))).clamp(max=math.log2(levels.max()) if levels.max() > 0 else 0)

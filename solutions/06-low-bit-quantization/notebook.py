@@ -411,6 +411,7 @@ exam.compare("edges", [
     edge("exponents one below the lowest become 0, bits = 3", torch.tensor([4.0, -2.0, 1.0, -0.5, 0.25]), 3),
     edge("powers of two stay as they are, bits = 4", torch.tensor([8.0, -4.0, 2.0, -1.0, 0.5, -0.25, 0.125]), 4),
     edge("a maximum that is rounded up, bits = 3", torch.tensor([0.75, 0.2, -0.1, 0.3]), 3),
+    edge("a maximum of 1.46, below 1.5 but rounded up to 2, bits = 3", torch.tensor([0.3, -1.46, 1.2, -0.6]), 3),
     edge("a maximum that is negative, bits = 3", torch.tensor([-2.1, 0.9, 0.4, -0.2]), 3),
 ], atol=1e-9)
 exam.score()
@@ -559,6 +560,7 @@ exam.law("edges", _freezes_the_largest, [
     edge("magnitudes that tie, half", _alike, torch.zeros(6, dtype=torch.bool), 0.5),
     edge("zeros only, half of them", torch.zeros(2, 4), torch.zeros(2, 4, dtype=torch.bool), 0.5),
     edge("large weights, s = 50, all", _off_ties(3, 5) * 40, torch.zeros(3, 5, dtype=torch.bool), 1.0),
+    edge("s = 1.45, less than 1.5, all", torch.tensor([-0.3, 1.45, 0.0085, -0.0055]), torch.zeros(4, dtype=torch.bool), 1.0),
     edge("fraction = -0.1 raises ValueError", _w0, _none, -0.1),
     edge("fraction = 1.5 raises ValueError", _w0, _none, 1.5),
 ], probe=_step_and_look)
@@ -668,7 +670,7 @@ exam.score()
 # A grid puts its levels at equal distances, wherever the weights are. A codebook puts them where the weights are: it holds k values, and a weight is stored as the number
 # of its entry, in log2 k bits. Write `kmeans_quantize(w, k) -> (codebook, labels)` for a float32 tensor `w` of any shape and an integer `k` of at least 1:
 #
-# - `codebook` has k entries, all of them finite whatever the data; `labels` is an integer tensor of the shape of `w`.
+# - `codebook` has k entries, in shape `(k,)` or `(k, 1)`, all of them finite whatever the data; `labels` is an integer tensor of the shape of `w`.
 # - A weight that is exactly 0 was pruned: it gets the label −1, takes no part in the clustering, and stays 0. Every other weight gets the label of a *nearest* entry,
 #   0 … k − 1.
 # - The codebook is found by k-means. The entries start at equal distances from the smallest to the largest of the weights that are not 0, both included (*linear*
