@@ -76,6 +76,14 @@ def function_with_a_mask(x, s, z, bits):
 
 
 @alternative("fake_quantize")
+def constant_beyond_the_ends(x, s, z, bits):
+    codes = torch.round(x.detach() / float(s)) + z
+    held = codes.clamp(-2 ** (bits - 1), 2 ** (bits - 1) - 1)
+    passed = torch.where(codes == held, x, x.detach())
+    return (held - z) * float(s) + passed - passed.detach()
+
+
+@alternative("fake_quantize")
 def clipped_in_real_values(x, s, z, bits):
     s = float(s)
     low, high = (-2 ** (bits - 1) - z) * s, (2 ** (bits - 1) - 1 - z) * s

@@ -145,8 +145,8 @@ def unsigned_grid(x, s, z, bits):
     return _with_slopes(float(s) * (codes.clamp(0, high) - z), (x, ((codes >= 0) & (codes <= high)).float()))
 
 
-@mistake("fake_quantize", "You clamped x/s before the zero point was added, so that the range is shifted by z. Add z first: the codes "
-         "must lie on the grid.")
+@mistake("fake_quantize", "You clamped x/s without the zero point (it comes too late, or not at all), so that the range is shifted by z. "
+         "Add z first: the codes must lie on the grid.")
 def clamped_before_the_zero_point(x, s, z, bits):
     low, high = _ends(bits)
     codes = (x.detach() / float(s)).round()
@@ -503,6 +503,24 @@ class shared_by_all(_Observer):
             self.lo, self.hi = self.ranges
 
 
+@mistake("EmaObserver", "All your observers share one momentum: it is an attribute of the class. Set it on self, in __init__.")
+class momentum_of_the_class(_Observer):
+    given = [0.9]
+
+    def __init__(self, momentum=0.9):
+        super().__init__(momentum)
+        self.given[0] = momentum
+
+    def average(self, old, new):
+        return self.given[0] * old + (1 - self.given[0]) * new
+
+
+@mistake("EmaObserver", "Your freeze() switches: called twice, it lets the range move again. Set the flag to True.")
+class freeze_switches(_Observer):
+    def freeze(self):
+        self.frozen = not self.frozen
+
+
 @mistake("EmaObserver", "You took lo = 0 for \"nothing seen yet\", so that after a first batch of zeros the second one sets the range "
          "anew. Use None, or a flag.")
 class zero_taken_for_nothing(_Observer):
@@ -676,6 +694,12 @@ def budget_in_parameters(sensitivity, sizes, budget):
 @mistake("assign_bits", "You counted bytes. The budget is in bits.")
 def budget_in_bytes(sensitivity, sizes, budget):
     return _assign(sensitivity, sizes, budget, cost=lambda size, bits: size * bits / 8)
+
+
+@mistake("assign_bits", "Your budget hardly ever binds. Compare it, as it is, with the bits of all weights together, Σ sizes · bits: not with "
+         "the sum of the widths, nor multiplied by the number of weights.")
+def sum_of_the_widths(sensitivity, sizes, budget):
+    return _assign(sensitivity, sizes, budget, cost=lambda size, bits: bits)
 
 
 @mistake("assign_bits", "You left the budget out: every layer gets the width with the least loss.")

@@ -124,8 +124,8 @@ exam.score()
 #   $\partial L/\partial x = \partial L/\partial y \cdot [\,-2^{b-1} \le c \le 2^{b-1} - 1\,]$. (Tests leave out the half steps just beyond
 #   the end codes, where
 #   c is still on the grid but x is outside.)
-# - `s` is a float, or a tensor with a single number. If that tensor asks for a gradient, it gets none from here, or zero: range and zero
-#   point come from elsewhere.
+# - `s` is a float. If your function takes a tensor with a single number as well, and that asks for a gradient, it gets none from here, or
+#   zero: range and zero point come from elsewhere.
 # - Ties in x/s go to the even neighbour. `z` lies on the grid. `x` is not changed, and `y` has its shape.
 #
 # Source: Jacob et al. (2018), *Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference*, section 3,
@@ -186,13 +186,13 @@ seed(2)
 exam.compare("inside and outside", [
     case("4 bits, s = 0.3, z = 0, a 4 × 6 matrix", _inputs(0.3, 0, 4, 4, 6), 0.3, 0, 4, torch.randn(4, 6)),
     case("2 bits, s = 1.7, z = -1, a vector", _inputs(1.7, -1, 2, 20), 1.7, -1, 2, torch.randn(20)),
-    case("8 bits, s = 0.02, z = 37, a 3 × 2 × 5 tensor", _inputs(0.02, 37, 8, 3, 2, 5), 0.02, 37, 8, torch.randn(3, 2, 5)),
+    case("8 bits, s = 0.01734, z = 37, a 3 × 2 × 5 tensor", _inputs(0.01734, 37, 8, 3, 2, 5), 0.01734, 37, 8, torch.randn(3, 2, 5)),
     case("3 bits, s = 0.11, z = 2", _inputs(0.11, 2, 3, 5, 5), 0.11, 2, 3, torch.randn(5, 5)),
 ], weight=2, probe=quantize_and_look)
 exam.compare("edges", [
     edge("exactly on the grid, from end to end: gradient 1 at both ends", torch.arange(-4.0, 4.0) * 0.25, 0.25, 0, 3, torch.randn(8)),
     edge("the same with z = -4: all values from 0 up", torch.arange(0.0, 8.0) * 0.25, 0.25, -4, 3, torch.randn(8)),
-    edge("far beyond both ends: the end codes, gradient 0", torch.tensor([1e4, -1e4, 0.3]), 0.1, 3, 4, torch.randn(3)),
+    edge("far beyond both ends: the end codes, gradient 0", torch.tensor([60.0, -60.0, 0.3]), 0.1, 3, 4, torch.randn(3)),
     edge("values half way between two codes", torch.tensor([0.25, 0.75, 1.25, -0.25, -0.75]), 0.5, 0, 4, torch.randn(5)),
     edge("one number without a dimension", torch.tensor(0.37), 0.1, 1, 8, torch.tensor(2.0)),
     edge("zero is exactly 0, whatever z", torch.zeros(3), 0.3, 5, 4, torch.randn(3)),
@@ -425,7 +425,7 @@ plt.show()
 #
 # - min and max are those of all elements of the batch `x`, a non-empty float tensor of any shape. It is not changed.
 # - The *first* batch sets both: lo = min x, hi = max x. Before it, `lo` and `hi` may be anything.
-# - After `freeze()`, `observe` changes nothing any more. (Tests freeze after the first batch at the earliest.)
+# - After `freeze()`, `observe` changes nothing any more; a second `freeze()` leaves it so. (Tests freeze after the first batch at the earliest.)
 # - The range is as observed: it is not widened to hold 0, and there is no bias correction. `lo` and `hi` are single numbers, in Python,
 #   numpy or torch.
 # - Every observer has a range and a momentum of its own; 0 ≤ `momentum` ≤ 1.
@@ -465,15 +465,15 @@ class EmaObserver:
     ### END SOLUTION
 
 # %% test="EmaObserver" points=3
-def watch(observer_class, options, batches, frozen_after):
-    """The ranges after every batch; `freeze` is called after batch number `frozen_after`. A second observer watches the batches' negatives in between."""
-    one, other = observer_class(**options), observer_class(**options)
+def watch(observer_class, options, batches, freezes):
+    """The ranges after every batch; `freeze` is called after the batches of these numbers. A second observer, with a momentum of its own, watches in between."""
+    one, other = observer_class(**options), observer_class(momentum=0.25)
     found = []
     for number, x in enumerate(batches, 1):
         one.observe(x)
         other.observe(-3 * x)
         found.append([float(one.lo), float(one.hi), float(other.lo), float(other.hi)])
-        if number == frozen_after:
+        if number in freezes:
             one.freeze()
     return {"lo, hi of one and of another observer, after every batch": found, "the batches afterwards": batches}
 
@@ -482,28 +482,29 @@ def _ranges(found):
     return found["lo, hi of one and of another observer, after every batch"]
 
 
-_seen = _ranges(observe(watch, EmaObserver, {}, [torch.tensor([-1.0, 0.0, 2.0]), torch.tensor([0.0, 4.0])], 0))
+_seen = _ranges(observe(watch, EmaObserver, {}, [torch.tensor([-1.0, 0.0, 2.0]), torch.tensor([0.0, 4.0])], []))
 assert np.allclose(_seen[0][:2], [-1, 2]), "the first batch sets the range"
 assert np.allclose(_seen[1][:2], [-0.9, 2.2])
 ### BEGIN HIDDEN TESTS
 seed(5)
 exam.compare("moving averages", [
-    case("five batches of 4 × 6, momentum not given", {}, [torch.randn(4, 6) for _ in range(5)], 0),
-    case("four batches of different size and scale, momentum 0.5", {"momentum": 0.5}, [k * torch.randn(3 * k, 2) + k for k in range(1, 5)], 0),
-    case("batches of pictures, 2 × 3 × 4 × 4, momentum 0.99", {"momentum": 0.99}, [torch.randn(2, 3, 4, 4) for _ in range(3)], 0),
-    case("one odd batch among small ones, momentum 0.8", {"momentum": 0.8}, [torch.rand(5) - 0.5, torch.tensor([-90.0, 70.0]), *(torch.rand(5) - 0.5 for _ in range(3))], 0),
+    case("five batches of 4 × 6, momentum not given", {}, [torch.randn(4, 6) for _ in range(5)], []),
+    case("four batches of different size and scale, momentum 0.5", {"momentum": 0.5}, [k * torch.randn(3 * k, 2) + k for k in range(1, 5)], []),
+    case("batches of pictures, 2 × 3 × 4 × 4, momentum 0.99", {"momentum": 0.99}, [torch.randn(2, 3, 4, 4) for _ in range(3)], []),
+    case("one odd batch among small ones, momentum 0.8", {"momentum": 0.8}, [torch.rand(5) - 0.5, torch.tensor([-90.0, 70.0]), *(torch.rand(5) - 0.5 for _ in range(3))], []),
 ], weight=2, probe=watch)
 exam.compare("frozen", [
-    case("frozen after the third of six batches", {}, [torch.randn(4, 6) for _ in range(6)], 3),
-    edge("frozen after the first batch, momentum 0.3", {"momentum": 0.3}, [torch.randn(7) for _ in range(3)], 1),
+    case("frozen after the third of six batches", {}, [torch.randn(4, 6) for _ in range(6)], [3]),
+    edge("frozen after the first batch, momentum 0.3", {"momentum": 0.3}, [torch.randn(7) for _ in range(3)], [1]),
+    edge("a second freeze() after the third batch leaves it frozen", {"momentum": 0.6}, [torch.randn(5) for _ in range(5)], [2, 3]),
 ], probe=watch)
 exam.compare("edges", [
-    edge("positive values only: the range is not widened to 0", {}, [2 + torch.rand(6) for _ in range(3)], 0),
-    edge("negative values only", {"momentum": 0.6}, [-2 - torch.rand(6) for _ in range(3)], 0),
-    edge("a first batch of zeros sets the range too", {"momentum": 0.7}, [torch.zeros(3), torch.tensor([-2.0, 5.0]), torch.tensor([1.0, 3.0])], 0),
-    edge("one element a batch", {}, [torch.tensor([1.5]), torch.tensor([-0.5]), torch.tensor(2.0)], 0),
-    edge("momentum 0: the last batch alone", {"momentum": 0.0}, [torch.randn(5) for _ in range(3)], 0),
-    edge("momentum 1: the first batch alone", {"momentum": 1.0}, [torch.randn(5) for _ in range(3)], 0),
+    edge("positive values only: the range is not widened to 0", {}, [2 + torch.rand(6) for _ in range(3)], []),
+    edge("negative values only", {"momentum": 0.6}, [-2 - torch.rand(6) for _ in range(3)], []),
+    edge("a first batch of zeros sets the range too", {"momentum": 0.7}, [torch.zeros(3), torch.tensor([-2.0, 5.0]), torch.tensor([1.0, 3.0])], []),
+    edge("one element a batch", {}, [torch.tensor([1.5]), torch.tensor([-0.5]), torch.tensor(2.0)], []),
+    edge("momentum 0: the last batch alone", {"momentum": 0.0}, [torch.randn(5) for _ in range(3)], []),
+    edge("momentum 1: the first batch alone", {"momentum": 1.0}, [torch.randn(5) for _ in range(3)], []),
 ], probe=watch)
 exam.score()
 ### END HIDDEN TESTS
@@ -544,16 +545,17 @@ exam.score()
 # the learning rate 0.1: latent
 # 0.40, 0.50, 0.60. At 0.60 the code becomes 1. With the rounded weight overwriting the latent one: 0 + 0.1 → round(0.1) = 0, and so for ever.
 #
-# What to expect, from our own runs (20 epochs of Adam): right answers reach 91 to 97 % with two bits, most of them 94 to 96 %. The scale
-# matters: with $\max|w|$ of the row
+# What to expect, from our own runs (20 epochs of Adam, two bits): most right answers reach 93 to 97 %. With a learning rate that stays at 0.01
+# to the end, on batches of 128, the last steps still flip codes: 2 of 16 networks fell below 92 %, one to 86 %. With the same rate lowered to 0
+# by the end none of 16 did. The scale matters too: with $\max|w|$ of the row
 # on the grid {−1, 0, 1} only 89 to 95 %, as one large weight sends most others to 0. Without a gradient through the rounding at most 24 %.
 #
 # <details><summary>Hint 1</summary>Which of these does the optimizer hold: the latent weights, the rounded ones, the biases? And which of
 # them does the forward pass use?</details>
 # <details><summary>Hint 2</summary>Make a function that gives <code>w + (quantized - w).detach()</code>, with a scale for each row from the
 # mean of |w|. Compute the forward pass by
-# hand, with two <code>F.linear</code> and a <code>F.relu</code> between; Adam at a learning rate of 0.01 on batches of 128 will do,
-# or 0.003 on 32.</details>
+# hand, with two <code>F.linear</code> and a <code>F.relu</code> between. Adam will do, at a learning rate of 0.003 on batches of 32,
+# or 0.01 on 128; lower it to 0 by the end (<code>torch.optim.lr_scheduler.CosineAnnealingLR</code>).</details>
 # <details><summary>Hint 3</summary>Per batch: logits from the quantized weights and <code>layer.bias</code>, <code>optimizer.zero_grad()</code>,
 # <code>F.cross_entropy(...).backward()</code>, <code>optimizer.step()</code> with the optimizer over <code>model.parameters()</code>. After
 # the last epoch, and only then,
@@ -610,15 +612,15 @@ assert [tuple(w.shape) for w in _found["weights"]] == [(24, 64), (10, 24)]
 assert max(_most_values(w) for w in _found["weights"]) <= 4, "a row of the weights takes more than 2 ** bits values"
 ### BEGIN HIDDEN TESTS
 def _train_shortly(train, model, data, bits, epochs):
-    """What the layers hold after one epoch and after `epochs`, from the same start; and how many optimizer steps each made."""
+    """What the layers hold after one epoch and after `epochs`, from the same start; how many optimizer steps each made; whether the data stay."""
     from torch.optim.optimizer import register_optimizer_step_post_hook
-    steps = []
+    steps, given = [], copy.deepcopy(data)
     handle = register_optimizer_step_post_hook(lambda *_: steps.append(1))
     short = weights_and_biases(train(copy.deepcopy(model), data, bits, 1))
     first = len(steps)
     long = weights_and_biases(train(copy.deepcopy(model), data, bits, epochs))
     handle.remove()
-    return {"short": short, "long": long, "steps": [first, len(steps) - first]}
+    return {"short": short, "long": long, "steps": [first, len(steps) - first], "the data are kept": all(map(torch.equal, data, given))}
 
 
 def _holds_a_grid(found, bits):
@@ -632,9 +634,10 @@ def _holds_a_grid(found, bits):
 def _trains_as_long_as_asked(found, model, data, bits, epochs):
     for part in ("short", "long"):
         _holds_a_grid(found[part], bits)
+    assert found["the data are kept"], "the data were changed"
     first, second = found["steps"]
     assert second == epochs * first, "three times the epochs must be three times the optimizer's steps"
-    assert not np.allclose(found["short"]["biases"][0], found["long"]["biases"][0], atol=1e-6), "more epochs change nothing"
+    assert first or not np.allclose(found["short"]["biases"][0], found["long"]["biases"][0], atol=1e-6), "more epochs change nothing"
 
 
 def _reads_digits(found, model, data, bits, epochs):
@@ -654,7 +657,7 @@ def _untrained(number):
 
 _given = (_x, _y, _x[:300], _y[:300])
 exam.law("short training", _trains_as_long_as_asked, [
-    edge("3 bits, 40 pictures, one epoch and three", _untrained(2), (_x[:40], _y[:40], _x[:20], _y[:20]), 3, 3),
+    edge("3 bits, 600 pictures, one epoch and three", _untrained(2), (_x[:600], _y[:600], _x[600:900], _y[600:900]), 3, 3),
 ], weight=0.5, probe=_train_shortly)
 exam.law("20 epochs with two bits", _reads_digits, [
     case("an untrained network", _untrained(1), _given, 2, 20),
@@ -820,7 +823,7 @@ exam.law("edges", _is_near_the_best, [
     edge("all losses alike", {"a": {2: 0.5, 4: 0.5}, "b": {2: 0.5, 4: 0.5}}, {"a": 10, "b": 30}, 100),
     edge("a single layer", {"a": {2: 0.9, 4: 0.3, 8: 0.1}}, {"a": 100}, 500),
     edge("one bit less than the fewest raises ValueError", _own, {"conv": 30, "fc1": 100, "fc2": 70}, 359),
-    edge("fewer bits than weights raises ValueError", _own, {"conv": 30, "fc1": 100, "fc2": 70}, 150),
+    edge("fewer bits than weights raises ValueError", _own, {"conv": 30, "fc1": 100, "fc2": 70}, 60),
     edge("a budget of 0 raises ValueError", _three, _sizes, 0),
 ])
 exam.score()
