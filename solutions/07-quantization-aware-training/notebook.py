@@ -629,6 +629,7 @@ def _holds_a_grid(found, bits):
         "the trained network must have the layers of the given one"
     assert all(np.isfinite(np.asarray(part)).all() for part in (*weights, *biases)), "a weight or bias is not finite"
     assert max(_most_values(w) for w in weights) <= 2 ** bits, "a row of the weights takes more than 2 ** bits values"
+    assert min(_most_values(w) for w in weights) > 1, "the weights of a layer are all alike"
 
 
 def _trains_as_long_as_asked(found, model, data, bits, epochs):
