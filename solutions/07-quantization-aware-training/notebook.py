@@ -555,7 +555,7 @@ exam.score()
 # <details><summary>Hint 2</summary>Make a function that gives <code>w + (quantized - w).detach()</code>, with a scale for each row from the
 # mean of |w|. Compute the forward pass by
 # hand, with two <code>F.linear</code> and a <code>F.relu</code> between. Adam will do, at a learning rate of 0.003 on batches of 32,
-# or 0.01 on 128; lower it to 0 by the end (<code>torch.optim.lr_scheduler.CosineAnnealingLR</code>).</details>
+# or 0.02 on 128; lower it to 0 by the end (<code>torch.optim.lr_scheduler.CosineAnnealingLR</code>).</details>
 # <details><summary>Hint 3</summary>Per batch: logits from the quantized weights and <code>layer.bias</code>, <code>optimizer.zero_grad()</code>,
 # <code>F.cross_entropy(...).backward()</code>, <code>optimizer.step()</code> with the optimizer over <code>model.parameters()</code>. After
 # the last epoch, and only then,
@@ -573,13 +573,15 @@ def train_qat(model, data, bits, epochs):
         s = 2 * w.abs().mean(dim=1, keepdim=True) / math.sqrt(q_p)
         return w + ((w / s).round().clamp(-q_p - 1, q_p) * s - w).detach()
 
-    optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.02)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs)
     for _ in range(epochs):
         for batch in torch.randperm(len(x)).split(128):
             hidden = F.relu(F.linear(x[batch], quantized(first.weight), first.bias))
             optimizer.zero_grad()
             F.cross_entropy(F.linear(hidden, quantized(last.weight), last.bias), y[batch]).backward()
             optimizer.step()
+        schedule.step()
     with torch.no_grad():
         for layer in (first, last):
             layer.weight.copy_(quantized(layer.weight))
