@@ -58,7 +58,7 @@ def test_the_check_command_measures_what_the_weights_record():
     run = subprocess.run([sys.executable, "-m", "course.train", "--check"], cwd=ROOT, capture_output=True, text=True)
     assert run.returncode == 0, run.stdout + run.stderr
     for name, seed in TRAINED:
-        assert recorded(name, seed) >= 0.95
+        assert recorded(name, seed) >= (0.95 if name == "small_mlp" else 0.97)
         assert f"{name}, seed {seed}: " in run.stdout and f"validation accuracy {recorded(name, seed):.3f}, recorded {recorded(name, seed):.3f}" in run.stdout
 
 
