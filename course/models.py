@@ -5,6 +5,7 @@ eval mode. They give logits. Does not train them: `course.train` does.
 """
 from pathlib import Path
 
+import torch
 from safetensors.torch import load_file
 from torch import nn
 
@@ -66,3 +67,14 @@ class Residual(nn.Module):
         for _ in range(self.times):
             x = x + self.body(x)
         return x
+
+
+class Cast(nn.Module):
+    """x -> x in another dtype: what stands before and behind layers that store and compute in 16 bits."""
+
+    def __init__(self, dtype: torch.dtype):
+        super().__init__()
+        self.dtype = dtype
+
+    def forward(self, x):
+        return x.to(self.dtype)
