@@ -62,12 +62,13 @@ class Simulated:
 
     `run(load)` stands for a piece of work. Launching it takes the host `launch` seconds; the device, one piece after the other, works on it for `load`
     times its duration: those of `cold` for the first runs, then those of `warm` over and over. Nothing else takes time, but `synchronize`, which waits.
-    From run number `set_at` on (the first is 0) the wall clock is wrong by `set_by` seconds.
+    From run number `set_at` on (the first is 0) the wall clock is wrong by `set_by` seconds; it moves in steps of `tick` seconds, if that is not 0.
     """
     place, name = "cpu", "a simulated device"
 
-    def __init__(self, cold: list[float], warm: list[float], launch: float = 1e-6, set_at: int = 0, set_by: float = 0.0):
-        self.cold, self.warm, self.launch, self.set_at, self.set_by = list(cold), list(warm), launch, set_at, set_by
+    def __init__(self, cold: list[float], warm: list[float], launch: float = 1e-6, set_at: int = 0, set_by: float = 0.0,
+                 tick: float = 0.0):
+        self.cold, self.warm, self.launch, self.set_at, self.set_by, self.tick = list(cold), list(warm), launch, set_at, set_by, tick
         self.now, self.free, self.count = 40.0, 0.0, 0       # the host's clock; when the device will be done; runs so far
 
     def run(self, load: float = 1.0) -> None:
@@ -80,7 +81,8 @@ class Simulated:
         return self.now
 
     def time(self) -> float:
-        return 1.7e9 + self.now + (self.set_by if self.count > self.set_at else 0.0)
+        now = self.now + (self.set_by if self.count > self.set_at else 0.0)
+        return 1.7e9 + (now // self.tick * self.tick if self.tick else now)
 
     def synchronize(self) -> None:
         self.now = max(self.now, self.free)
