@@ -405,7 +405,7 @@ for axes, batch, rounds in zip(panels, (500, 1), (15, 60)):
         axes.plot([low, high], [row, row], color=plots.BLUE, linewidth=5, marker="")
         axes.plot([middle], [row], color="black", marker="|", markersize=14)
     axes.axvline(1, color=plots.GREY, linestyle="--", linewidth=1, marker="")
-    axes.set(yticks=range(4), yticklabels=list(versions), xlabel="time of dense / time of the version", xlim=(0, None),
+    axes.set(yticks=range(4), yticklabels=list(versions), ylim=(-0.5, 3.5), xlabel="time of dense / time of the version", xlim=(0, None),
              title=f"batch of {batch}: dense takes {1000 * np.median(times[:, 0]):.2g} ms")
 panels[0].invert_yaxis()
 plt.show()
