@@ -201,7 +201,8 @@ exam.score()
 # %% [markdown]
 # ### See it: why to warm up
 #
-# With exercise 1 done, run this cell. It times the first thirty calls of a network that was never called before, one by one, on your device. No marks.
+# With exercise 1 done, run this cell. It times the first thirty calls of a network that was never called before, one by one, on your device. On a processor there
+# may be little to see; where kernels have to be loaded or compiled, the first call stands out. No marks.
 
 # %%
 device = devices.at_hand()
@@ -296,7 +297,7 @@ exam.law("samples of times", _is_a_summary, [
     case("45 times that fall from the first to the last", -np.sort(-_rng.gamma(2, 1e-3, 45))),
 ], weight=2)
 exam.law("few times, and odd ones", _is_a_summary, [
-    case("seven times", np.array([3.0, 2.0, 8.0, 2.5, 2.25, 4.0, 2.75])),
+    case("three times", np.array([3.0, 2.0, 8.0])),
     edge("two times: the bootstrap's medians are these two and their mean", np.array([3e-3, 1e-3])),
     edge("all times alike", np.full(12, 0.004)),
     edge("half of the runs fast, half slow", np.r_[np.linspace(1, 1.2, 30), np.linspace(3, 3.5, 31)]),
@@ -380,7 +381,7 @@ exam.law("edges", _is_a_paired_ratio, [
     edge("two pairs", np.array([3.0, 2.0]), np.array([1.0, 4.0])),
     edge("a and b alike: 1 with an interval of no width", _a, _a.copy()),
     edge("every ratio is 2.5, however slow the machine gets", 2.5 * _b * np.arange(1, 62), _b * np.arange(1, 62)),
-    edge("five pairs, one of them far off", np.array([2.0, 2.2, 2.1, 1.9, 40.0]), np.ones(5)),
+    edge("three pairs, one of them far off", np.array([2.0, 40.0, 2.2]), np.ones(3)),
 ])
 exam.score()
 ### END HIDDEN TESTS
@@ -789,7 +790,8 @@ exam.score()
 # p = 2 / 64 = 0.031. With 5 against 5 the sum doubled is 1.25: p = 1.
 #
 # <details><summary>Hint 1</summary><code>right_a = a == y</code> and <code>right_b = b == y</code>: how do you count where only one of them is true?</details>
-# <details><summary>Hint 2</summary><code>math.comb(m, k)</code> is exact for any size, and Python divides one huge integer by another exactly enough.</details>
+# <details><summary>Hint 2</summary><code>math.comb(m, k)</code> is exact for any size, and Python divides one huge whole number by another exactly enough.
+# Make the two counts Python's with <code>int(…)</code>: those of numpy end at 64 bits, and <code>2**m</code> does not.</details>
 # <details><summary>Hint 3</summary><code>2 * sum(math.comb(m, k) for k in range(min(n_a, n_b) + 1)) / 2**m</code>, and not above 1. For m = 0 it gives 2, so that the minimum does the rest.</details>
 
 # %% answer="mcnemar"
