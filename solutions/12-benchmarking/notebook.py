@@ -524,7 +524,7 @@ assert abs(energy(23_680, 0, 7_592, 32) - 118_418) <= 1
 exam.compare("networks", [
     case("float32, weights from DRAM, activations in SRAM", 1_000_000, 40_000, 90_000, 32),
     case("8-bit integers, the same network: a quarter of the bytes", 1_000_000, 10_000, 22_500, 8),
-    case("16-bit floats", 250_000, 5_000, 70_000, 16),
+    case("16-bit floats, a small network with large activations", 250_000, 5_000, 70_000, 16),
     case("8-bit integers, all in SRAM", 23_680, 0, 12_000, 8),
     case("a large network in 16 bits", 7_000_000_000, 14_000_000_000, 3_000_000_000, 16),
 ], weight=2, atol=0)
@@ -986,7 +986,7 @@ exam.compare("sizes and quality", [
     case("a smaller network with a stride and three groups against the cnn", _small, _net, _digits, _on()),
     case("a narrow dense network against a wide one, made-up data of 5 classes", _narrow, _wide, (_made, _labels), _on()),
     case("the wide one against the narrow one: it is larger", _wide, _narrow, (_made, _labels), _on()),
-    case("stored and computed in 16-bit floats", _half, _net, _digits, _on()),
+    case("a cnn whose parameters are float16, 80 digits", _half, _net, _digits, _on()),
 ], weight=2, probe=_card_alone, atol=1e-6)
 exam.compare("not fooled by zeros", [
     case("half of the second convolution is zero: everything is stored and computed as before", _zeroed, _net, _digits, _on()),
