@@ -74,7 +74,7 @@ def divided_by_all_calls(fn, device, warmup, iterations):
     return _clocked(fn, device, warmup, iterations) / (warmup + iterations)
 
 
-@mistake("gpu_time", "elapsed_time gives milliseconds, and the result is to be in seconds: divide by 1000.")
+@mistake("gpu_time", "Your result is in milliseconds, as elapsed_time gives them, and not in seconds: divide by 1000.")
 def milliseconds(fn, device, warmup, iterations):
     return _marked(fn, device, warmup, iterations) / iterations
 
@@ -103,7 +103,7 @@ def synchronize_in_the_loop(fn, device, warmup, iterations):
     return _clocked(waited, device, warmup, iterations) / iterations
 
 
-@mistake("gpu_time", "You read the events before the device had come to them, and elapsed_time raised. Synchronize after the last record().")
+@mistake("gpu_time", "You read the events before the device had come to them, and elapsed_time raised, or an event was never recorded. Record both, then synchronize.")
 def read_too_early(fn, device, warmup, iterations):
     for _ in range(warmup):
         fn()
@@ -648,7 +648,7 @@ def chi_squared_corrected(a, b, y):
     return math.erfc(math.sqrt(max(0, abs(n_a - n_b) - 1) ** 2 / (n_a + n_b) / 2)) if n_a + n_b else 1.0
 
 
-@mistake("mcnemar", "You used the chi-squared approximation. The exact binomial probability is asked for.")
+@mistake("mcnemar", "You used the chi-squared or the normal approximation. The exact binomial probability is asked for.")
 def chi_squared(a, b, y):
     n_a, n_b = _discordant(a, b, y)
     return math.erfc(math.sqrt((n_a - n_b) ** 2 / (n_a + n_b) / 2)) if n_a + n_b else 1.0
@@ -799,6 +799,19 @@ def groups_ignored(model, baseline, data, device):
     return _card(model, baseline, data, device, macs=macs)
 
 
+@mistake("report_card", "Your MACs count each layer once. One that is called twice computes twice: count its calls.")
+def macs_of_each_layer_once(model, baseline, data, device):
+    called = set()
+    macs = _macs(model, data[0][:1], lambda layer, output: 0 if layer in called else called.add(layer) or output.numel() * layer.weight[0].numel())
+    return _card(model, baseline, data, device, macs=macs)
+
+
+@mistake("report_card", "Your MACs take a linear layer for one product of its matrix. It is applied to every vector of its input: count the elements of its output.")
+def macs_of_one_vector(model, baseline, data, device):
+    macs = _macs(model, data[0][:1], lambda layer, output: layer.weight.numel() if isinstance(layer, nn.Linear) else output.numel() * layer.weight[0].numel())
+    return _card(model, baseline, data, device, macs=macs)
+
+
 @mistake("report_card", "You gave the baseline's MACs, or took them for equal. The model's own are asked for.")
 def macs_of_the_baseline(model, baseline, data, device):
     return _card(model, baseline, data, device, macs=_macs(baseline, data[0][:1]))
@@ -918,6 +931,12 @@ def robustness_of_the_baseline(model, baseline, data, device):
 @mistake("report_card", "You gave the micro F1, which is the accuracy. The macro F1 is the mean over the classes.")
 def micro_f1(model, baseline, data, device):
     return _card(model, baseline, data, device, f1_macro=f1_score(data[1], _labels(model, data[0]), average="micro"))
+
+
+@mistake("report_card", "Your F1 leaves out a class that is only among the predictions. It counts, with an F1 of 0.")
+def f1_of_the_classes_in_y(model, baseline, data, device):
+    y = data[1].tolist()
+    return _card(model, baseline, data, device, f1_macro=f1_score(y, _labels(model, data[0]), labels=sorted(set(y)), average="macro"))
 
 
 @mistake("report_card", "You weighted the classes' F1 by how often they occur. In the macro F1 all classes count alike.")

@@ -971,6 +971,8 @@ _half = nn.Sequential(models.Cast(torch.float16), *copy.deepcopy(_net).half(), m
 _worse = copy.deepcopy(_net)
 for _p in _worse.parameters():
     _p.data += 0.25 * _p.data.std() * torch.randn(_p.shape)
+_again = nn.Sequential(models.Residual(nn.Linear(12, 12), times=2), nn.Linear(12, 5)).eval()
+_rows = nn.Sequential(nn.Linear(8, 6), nn.ReLU(), nn.Flatten(), nn.Linear(48, 10)).eval()
 _digits, _few, _made = (_x[100:180], _y[100:180]), (_x[:7], _y[:7]), torch.randn(60, 12)
 _labels = torch.randint(0, 5, (60,))
 _uneven = (1e-3 * np.r_[np.linspace(0.8, 1.2, 22), 5.0, 6.0, 4.0])[_rng.permutation(25)].tolist()
@@ -987,6 +989,8 @@ exam.compare("sizes and quality", [
     case("a narrow dense network against a wide one, made-up data of 5 classes", _narrow, _wide, (_made, _labels), _on()),
     case("the wide one against the narrow one: it is larger", _wide, _narrow, (_made, _labels), _on()),
     case("a cnn whose parameters are float16, 80 digits", _half, _net, _digits, _on()),
+    case("a network that calls a linear layer twice", _again, _wide, (_made, _labels), _on()),
+    case("a linear layer that is applied to each of the eight rows of a digit", _rows, _net, _digits, _on()),
 ], weight=2, probe=_card_alone, atol=1e-6)
 exam.compare("not fooled by zeros", [
     case("half of the second convolution is zero: everything is stored and computed as before", _zeroed, _net, _digits, _on()),
@@ -1003,6 +1007,7 @@ exam.compare("edges", [
     edge("the baseline against itself: ratio 1, no flips", _net, copy.deepcopy(_net), _digits, _on()),
     edge("a single input", _worse, _net, (_x[:1], _y[:1]), _on()),
     edge("seven inputs: some classes occur in y, others only among the predictions", _worse, _net, _few, _on()),
+    edge("no 3 among the digits, though some are read as one", _worse, _net, (_digits[0][_digits[1] != 3], _digits[1][_digits[1] != 3]), _on()),
 ], probe=_card_alone, atol=1e-6)
 exam.score()
 ### END HIDDEN TESTS
