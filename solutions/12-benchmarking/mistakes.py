@@ -642,7 +642,7 @@ def depends_on_the_order(a, b, y):
     return min(1.0, 2 * _tail(n_a + n_b, n_a))
 
 
-@mistake("mcnemar", "You used the chi-squared or normal approximation with continuity correction. The exact binomial probability is asked for.")
+@mistake("mcnemar", "You used the chi-squared approximation with continuity correction. The exact binomial probability is asked for.")
 def chi_squared_corrected(a, b, y):
     n_a, n_b = _discordant(a, b, y)
     return math.erfc(math.sqrt(max(0, abs(n_a - n_b) - 1) ** 2 / (n_a + n_b) / 2)) if n_a + n_b else 1.0
@@ -810,24 +810,6 @@ def macs_of_each_layer_once(model, baseline, data, device):
 def macs_of_one_vector(model, baseline, data, device):
     macs = _macs(model, data[0][:1], lambda layer, output: layer.weight.numel() if isinstance(layer, nn.Linear) else output.numel() * layer.weight[0].numel())
     return _card(model, baseline, data, device, macs=macs)
-
-
-@mistake("report_card", "You counted each layer once. A layer that is called twice computes twice: count calls.")
-def macs_once_per_layer(model, baseline, data, device):
-    seen = set()
-    macs = _macs(model, data[0][:1], lambda layer, output: 0 if id(layer) in seen else seen.add(id(layer)) or output.numel() * layer.weight[0].numel())
-    return _card(model, baseline, data, device, macs=macs)
-
-
-@mistake("report_card", "You took n_in · n_out for a dense layer whatever it is called with. On several rows of an input it computes as often: elements of the output times n_in.")
-def macs_of_one_row(model, baseline, data, device):
-    macs = _macs(model, data[0][:1], lambda layer, output: layer.weight.numel() if isinstance(layer, nn.Linear) else output.numel() * layer.weight[0].numel())
-    return _card(model, baseline, data, device, macs=macs)
-
-
-@mistake("report_card", "You averaged F1 over the classes that occur in y only. A class that is only predicted counts too, with F1 0.")
-def f1_of_true_classes(model, baseline, data, device):
-    return _card(model, baseline, data, device, f1_macro=f1_score(data[1], _labels(model, data[0]), labels=np.unique(data[1]), average="macro"))
 
 
 @mistake("report_card", "You gave the baseline's MACs, or took them for equal. The model's own are asked for.")

@@ -964,7 +964,6 @@ _small = nn.Sequential(nn.Sequential(nn.Conv2d(1, 3, (3, 5), padding=1, stride=2
                        nn.Flatten(), nn.Linear(72, 10)).eval()
 _wide = models.mlp((12, 40, 5)).eval()
 _narrow = models.mlp((12, 9, 5)).eval()
-_rows = nn.Sequential(nn.Unflatten(1, (3, 4)), nn.Linear(4, 6), nn.ReLU(), models.Residual(nn.Linear(6, 6), times=2), nn.Flatten(), nn.Linear(18, 5)).eval()
 _buffered = copy.deepcopy(_wide)
 _buffered[0].register_buffer("kept", torch.rand(40, 12) < 0.5)
 _buffered[0].weight.data[~_buffered[0].kept] = 0.0
@@ -988,8 +987,6 @@ exam.compare("sizes and quality", [
     case("a cnn with noise on its weights against the cnn, 80 digits", _worse, _net, _digits, _on()),
     case("a smaller network with a stride and three groups against the cnn", _small, _net, _digits, _on()),
     case("a narrow dense network against a wide one, made-up data of 5 classes", _narrow, _wide, (_made, _labels), _on()),
-    case("labels of three classes, though the model names others as well", _narrow, _wide, (_made, _labels % 3), _on()),
-    case("a dense layer on three rows of each input, and one that is called twice", _rows, _wide, (_made, _labels), _on()),
     case("the wide one against the narrow one: it is larger", _wide, _narrow, (_made, _labels), _on()),
     case("a cnn whose parameters are float16, 80 digits", _half, _net, _digits, _on()),
     case("a network that calls a linear layer twice", _again, _wide, (_made, _labels), _on()),
