@@ -548,7 +548,7 @@ plt.show()
 # - Its value is that of the *first name in the group*, whatever the order of the layers. It can be trained.
 # - Groups are tied separately; parameters that are in no group stay as they are, as do buffers and the training mode. All names remain.
 # - Names may be nested as deeply as you like, `"encoder.body.0.weight"`, or stand at the top, `"weight"`. The parameters of a group have the same shape; no name is
-#   in two groups. A group may have a single name, and `groups` may be empty. A second call with the same groups changes nothing.
+#   in two groups. A group may have a single name, and `groups` may be empty.
 # - What the function returns does not matter.
 #
 # Sources: Press and Wolf (2017), *Using the Output Embedding to Improve Language Models*; Lan et al. (2020), *ALBERT*.
@@ -575,15 +575,14 @@ def tie_weights(model, groups):
     ### END SOLUTION
 
 # %% test="tie_weights" points=4
-def tie_and_look(tie, model, groups, x, calls=1):
+def tie_and_look(tie, model, groups, x):
     """Which names are one parameter, what they hold, what the model gives for x; then the values after two steps of SGD with momentum on it.
 
     Without x, the model is stepped on a sum of all named parameters, each times numbers of its own.
     """
     names = [name for name, _ in model.named_parameters()]
     modes, buffers = [m.training for m in model.modules()], [b.clone() for b in model.buffers()]
-    for _ in range(calls):
-        tie(model, groups)
+    tie(model, groups)
     held = [model.get_parameter(name) for name in names]
     looks = {"names that are one parameter": [next(k for k, other in enumerate(held) if other is p) for p in held],
              "parameters to train": sorted(p.numel() for p in model.parameters() if p.requires_grad),
@@ -634,7 +633,6 @@ exam.compare("edges", [
     edge("parameters at the top of a module and inside it", _at_the_top(), [["v", "inner.w", "u"], ["inner.deeper.1.bias", "inner.deeper.0.bias"]], None),
     edge("a single name in a group changes nothing", _chain, [["2.weight"]], torch.randn(5, 4)),
     edge("no groups", _chain, [], torch.randn(5, 4)),
-    edge("a second call changes nothing more", _chain, [["2.weight", "0.weight"], ["4.bias", "0.bias"]], torch.randn(5, 4), 2),
 ], probe=tie_and_look, rtol=1e-4, atol=1e-5)
 exam.score()
 ### END HIDDEN TESTS
@@ -701,9 +699,11 @@ def hash_and_look(layer_class, n_in, n_out, buckets, seed, x, g):
         random.seed(number), np.random.seed(number), torch.manual_seed(number)
         layer = layer_class(n_in, n_out, buckets, *seed)
         random.seed(number), np.random.seed(number), torch.manual_seed(number)
+        first = 1.0
         with torch.no_grad():
             for p in layer.parameters():
-                p.copy_(torch.arange(1.0, 1 + p.numel()).reshape(p.shape))
+                p.copy_(torch.arange(first, first + p.numel()).reshape(p.shape))
+                first += p.numel()
         return layer
 
     torch.manual_seed(9)
@@ -862,6 +862,9 @@ def evolve(space, predictor, constraint):
     ### END SOLUTION
 
 # %% test="evolve" points=5
+from autograder import callback
+
+
 def _product(config):
     return config["depth"] * config["width"]
 
@@ -1186,7 +1189,7 @@ exam.compare("tables", [
     case("5 layers, 5 operations", torch.randn(5, 5), 1 + 9 * torch.rand(5, 5)),
 ], weight=2, probe=expect_and_look)
 exam.compare("edges", [
-    edge("alphas of 10 000 and −10 000", torch.tensor([[1e4, 0.0, -1e4], [-1e4, -1e4, -1e4]]), torch.tensor([[3.0, 1.0, 2.0], [1.0, 4.0, 7.0]])),
+    edge("alphas of 10 000 and −10 000", torch.tensor([[1e4, 0.0, -1e4], [0.0, -1e4, 1e4]]), torch.tensor([[3.0, 1.0, 2.0], [1.0, 4.0, 7.0]])),
     edge("a single layer", torch.tensor([[0.3, -1.0, 2.0]]), torch.tensor([[4.0, 1.0, 2.0]])),
     edge("a single operation: a latency that no α can change", torch.tensor([[0.7], [-2.0], [1.0]]), torch.tensor([[1.5], [2.5], [4.0]])),
     edge("an operation that costs nothing", torch.randn(2, 3), torch.tensor([[0.0, 2.0, 3.0], [1.0, 0.0, 9.0]])),
