@@ -329,42 +329,42 @@ class one_rank_less:
 
 @mistake("low_rank", "In break_even_rank you took equal numbers for a saving. r (m + n) must be *less* than mn: at 6 × 3, r = 2 takes 18 of 18.")
 class equal_is_a_saving:
-    low_rank = _right_factors
-
     def break_even_rank(m, n):
         return m * n // (m + n)
+
+    low_rank = _right_factors
 
 
 @mistake("low_rank", "You think every rank below min(m, n) saves. Two factors of rank r hold r (m + n) numbers, which exceeds mn long before.")
 class full_rank_saves:
-    low_rank = _right_factors
-
     def break_even_rank(m, n):
         return min(m, n) - 1
+
+    low_rank = _right_factors
 
 
 @mistake("low_rank", "In break_even_rank you gave the quotient mn / (m + n). Asked for is the largest whole r below it.")
 class quotient:
-    low_rank = _right_factors
-
     def break_even_rank(m, n):
         return m * n / (m + n)
+
+    low_rank = _right_factors
 
 
 @mistake("low_rank", "In break_even_rank you rounded the quotient to the nearest whole number, which may lie above it.")
 class quotient_rounded:
-    low_rank = _right_factors
-
     def break_even_rank(m, n):
         return round(m * n / (m + n))
+
+    low_rank = _right_factors
 
 
 @mistake("low_rank", "Your break-even rank is at least 1. For a single row, or 2 × 2, no rank saves anything: 0.")
 class at_least_one:
-    low_rank = _right_factors
-
     def break_even_rank(m, n):
         return max(1, (m * n - 1) // (m + n))
+
+    low_rank = _right_factors
 
 
 def _set(model, name, parameter):
