@@ -12,7 +12,7 @@
 # Pruning and quantization make a given network cheaper. One can also *design* a cheap one: with layers that need fewer multiplications, matrices that
 # hold fewer numbers, parameters that serve in several places; and one can let a search do the designing, under a limit on the cost.
 #
-# All of it begins with counting, and counting is where one is fooled most easily: a layer with eight times fewer multiply-adds is not eight times as
+# All of it begins with counting, and counting is where one is fooled most easily: a layer with eight times fewer multiply-adds need not be eight times as
 # fast, two small matrices can be larger than the one they replace, and a search that forgets its limit finds the largest network. You will count first.
 #
 # - **Cheaper convolutions.** A convolution in two steps (1) and what it saves (2); the block of MobileNetV2 that is built from them (3).
