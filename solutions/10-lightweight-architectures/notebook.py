@@ -526,7 +526,7 @@ exam.law("edges of the factors", _is_nearest, [
     edge("r = min(m, n): exact", torch.randn(3, 5), 3),
     edge("r above the rank of w", _thin, 3),
     edge("r = 1", torch.randn(9, 4), 1),
-    edge("a matrix of zeros", torch.zeros(4, 3), 2),
+    edge("zeros everywhere", torch.zeros(4, 3), 2),
     edge("a single row", torch.randn(1, 6), 1),
     edge("a single column", torch.randn(5, 1), 1),
     edge("negative weights only", -torch.rand(4, 6) - 0.1, 2),
