@@ -185,6 +185,18 @@ class table_of_its_own(nn.Module):
         return torch.einsum("ni,oi->no", x, torch.gather(self.theta.expand(self.index.shape[0], -1), 1, self.index))
 
 
+@alternative("HashedLinear")
+class frozen_index_parameter(nn.Module):
+    def __init__(self, n_in, n_out, buckets, seed=0):
+        super().__init__()
+        index = (torch.rand(n_in, n_out, generator=torch.Generator().manual_seed(seed)) * buckets).long().clamp(max=buckets - 1)
+        self.index = nn.Parameter(index, requires_grad=False)
+        self.w = nn.Parameter(torch.randn(buckets))
+
+    def forward(self, x):
+        return x @ self.w[self.index]
+
+
 @alternative("evolve")
 def every_configuration(space, predictor, constraint):
     allowed = [config for config in (dict(zip(space, values)) for values in itertools.product(*space.values())) if constraint(config)]
