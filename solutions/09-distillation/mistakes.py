@@ -321,20 +321,7 @@ def old_gradients_kept(student, teacher, batch, optimizer, T=4.0, a=0.9):
     return _step(student, teacher, batch, optimizer, T, a, zero=False)
 
 
-@mistake("distill_step", "You cleared the gradients between backward() and step(), so the optimizer had none to follow.")
-def cleared_too_late(student, teacher, batch, optimizer, T=4.0, a=0.9):
-    x, y = batch
-    teacher.eval()
-    with torch.no_grad():
-        v = teacher(x)
-    found = _kd(student(x), v, y, T, a)
-    found.backward()
-    optimizer.zero_grad()
-    optimizer.step()
-    return found.item()
-
-
-@mistake("distill_step", "The optimizer never takes its step, so the student stays as it was.")
+@mistake("distill_step", "The student stays as it was: the optimizer never takes its step, or its gradients were cleared between backward() and step().")
 def no_step(student, teacher, batch, optimizer, T=4.0, a=0.9):
     x, y = batch
     teacher.eval()

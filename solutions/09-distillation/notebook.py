@@ -51,7 +51,7 @@ torch.set_num_threads(1)                         # networks as small as these tr
 #
 # - `logits` is a float32 tensor of any shape with at least one dimension; the classes lie along the *last* dimension, and every row along it is
 #   a softmax of its own. The result has the same shape.
-# - It is exact for large logits too (tested up to ±10,000): finite, non-negative, and each row sums to 1.
+# - It is right for large logits too (tested up to ±10,000, within 0.5 %): finite, non-negative, and each row sums to 1.
 # - `T` is a number above 0, whole or not, above or below 1. `T <= 0` raises `ValueError`.
 # - `logits` is not changed. No rows at all, shape (0, 10), give no rows; a single class has probability 1.
 #
@@ -95,9 +95,11 @@ exam.compare("other shapes", [
     edge("no rows at all", torch.zeros(0, 10), 4.0),
     edge("a single class", torch.randn(3, 1), 2.0),
 ])
-exam.compare("edges", [
+exam.compare("large logits", [                   # the spacing of float32 at 10,000 is 0.001
     edge("logits of ±10,000, T = 1", torch.tensor([[1e4, -1e4, 9999.0], [-1e4, -1e4, -9998.0]]), 1.0),
     edge("logits of ±10,000, T = 4", torch.tensor([[1e4, 9996.0, -1e4, 0.0]]), 4.0),
+], rtol=5e-3)
+exam.compare("edges", [
     edge("logits that are all alike", torch.full((2, 4), -3.0), 5.0),
     edge("logits that sum to 0", torch.tensor([[2.0, -2.0, 0.0], [-1.0, -1.0, 2.0]]), 2.0),
     edge("T = 0 raises ValueError", torch.randn(2, 3), 0),
@@ -202,11 +204,13 @@ exam.compare("one term", [
     case("a = 0: the labels alone, T = 3", *_batch(4, 5), 3.0, 0.0),
 ], probe=loss_and_gradient, rtol=1e-3)
 _alike = 3 * torch.randn(3, 4)
+exam.compare("large logits", [
+    edge("logits of ±10,000, T = 4", torch.tensor([[1e4, -1e4, 0.0], [0.0, 9e3, 1e4]]), torch.tensor([[-1e4, 1e4, 0.0], [1e4, 9992.0, -1e4]]),
+         torch.tensor([1, 2]), 4.0, 0.5),
+], probe=loss_and_gradient, rtol=5e-3)
 exam.compare("edges", [
     edge("a single picture", *_batch(1, 6), 4.0, 0.9),
     edge("student and teacher agree: what is left is the label", _alike, _alike.clone(), torch.tensor([1, 0, 3]), 4.0, 0.9),
-    edge("logits of ±10,000, T = 4", torch.tensor([[1e4, -1e4, 0.0], [0.0, 9e3, 1e4]]), torch.tensor([[-1e4, 1e4, 0.0], [1e4, 9992.0, -1e4]]),
-         torch.tensor([1, 2]), 4.0, 0.5),
     edge("a single class: nothing to learn", torch.randn(3, 1), torch.randn(3, 1), torch.zeros(3, dtype=torch.int64), 2.0, 0.5),
 ], probe=loss_and_gradient, rtol=1e-3)
 exam.score()
@@ -296,7 +300,7 @@ seed(3)
 
 def _pair(n_in, hidden, classes):
     """A student with batch norm and a teacher with dropout and batch norm, whose running statistics are far from those of a batch."""
-    student = nn.Sequential(nn.Linear(n_in, hidden), nn.BatchNorm1d(hidden), nn.Tanh(), nn.Linear(hidden, classes))
+    student = nn.Sequential(nn.Linear(n_in, hidden, bias=False), nn.BatchNorm1d(hidden), nn.Tanh(), nn.Linear(hidden, classes))
     teacher = nn.Sequential(nn.Linear(n_in, 2 * hidden), nn.BatchNorm1d(2 * hidden), nn.ReLU(), nn.Dropout(0.5), nn.Linear(2 * hidden, classes))
     with torch.no_grad():
         for norm in (student[1], teacher[1]):
@@ -518,14 +522,15 @@ exam.score()
 # - `a = 0` is plain training by labels; with `a = 1` the labels have no say.
 #
 # It is judged by the weights and biases of what you return, in a network of our own. `student` is `models.mlp((64, 24, 10))`, `teacher` the trained
-# `models.load("mlp")`, `loader` the training pictures without 3s in batches of 64 or 128, 30 epochs. Of the 50 3s among the 500 validation pictures at least 30 %
+# `models.load("mlp")`, `loader` the training pictures without 3s in batches of 128, 30 epochs. Of the 50 3s among the 500 validation pictures at least 30 %
 # must be read as 3, and of all 500 pictures at least 85 % right, so always saying 3 is no way out. With `a = 0` no 3 is to be read (at most 5 %), and
 # at least 80 % of all.
 #
 # Source: Hinton et al. (2015), section 3, the transfer set without the digit 3. (There the bias of the 3 had to be corrected afterwards; here it is not.)
 #
-# *Worked example.* What to expect, from our own runs with five seeds each: plain training reads 0 % of the 3s and 88 % of all pictures; distilled with T = 4
-# and a = 0.9 the same network reads 88 to 90 % of the 3s and 95 to 96 % of all. At T = 2 it is 62 to 76 % of the 3s: the temperature brings the 3 out.
+# *Worked example.* What to expect, from our own runs with five untrained networks: plain training reads 0 % of the 3s and 88 % of all pictures. Distilled with
+# T = 4 and a = 0.9 the same networks read 74 to 86 % of the 3s and 94 to 95 % of all; with T = 8 and a = 0.6 it is 88 to 90 % and 95 to 96 %. At T = 2
+# (a = 0.9) it is 28 to 54 % of the 3s only: the temperature brings the 3 out.
 #
 # <details><summary>Hint 1</summary>It is exercise 3 in a loop. What has to be made once, and what for each batch?</details>
 # <details><summary>Hint 2</summary>Once: the seed, <code>torch.optim.Adam(student.parameters(), lr=0.01)</code>, <code>teacher.eval()</code>. A new Adam in every epoch
@@ -662,8 +667,8 @@ exam.law("short training", _keeps_its_arguments, [
          _untrained(2), _dropping, _x[:150], _y[:150], 40, 3.0, 0.8),
 ], weight=2, probe=_distill_shortly)
 exam.law("the unseen class", _reads_what_it_never_saw, [
-    case("a list of batches, T = 4, a = 0.9", _untrained(1), _teacher, _seen_x, _seen_y, 64, False, 4.0, 0.9, 30, 1),
-    case("a loader that shuffles, another untrained network, T = 8, a = 0.6", _untrained(3), _teacher, _seen_x, _seen_y, 64, True, 8.0, 0.6, 30, 5),
+    case("T = 4, a = 0.9", _untrained(1), _teacher, _seen_x, _seen_y, 128, False, 4.0, 0.9, 30, 1),
+    case("another untrained network, T = 8, a = 0.6", _untrained(3), _teacher, _seen_x, _seen_y, 128, False, 8.0, 0.6, 30, 5),
 ], weight=3, probe=distill_and_look)
 exam.law("one term alone", _reads_what_it_never_saw, [
     edge("a = 1: all labels are 0, and do not count", _untrained(5), _teacher, _seen_x, torch.zeros_like(_seen_y), 128, False, 8.0, 1.0, 30, 2),
@@ -682,7 +687,7 @@ exam.score()
 
 # %%
 seen = data[1] != 3
-loader = list(zip(data[0][seen].split(64), data[1][seen].split(64)))
+loader = list(zip(data[0][seen].split(128), data[1][seen].split(128)))
 
 
 def by_digit(a):
@@ -784,9 +789,11 @@ exam.compare("teachers in train mode", [
 exam.compare("edges", [
     edge("a single teacher, T = 4", [_teacher(4, 6, 3, 9)], torch.randn(4, 4), 4.0, False),
     edge("the same teacher three times", 3 * [models.mlp((3, 5, 4))], torch.randn(2, 3), 2.0, False),
-    edge("logits of ±10,000 that disagree", [always([1e4, -1e4, 0.0]), always([-1e4, 1e4, 0.0]), always([0.0, 9990.0, 1e4])], torch.zeros(2, 1), 5.0, False),
     edge("one picture", [_teacher(2, 4, 3, 5) for _ in range(2)], torch.randn(1, 2), 4.0, True),
 ], probe=ensemble_and_look)
+exam.compare("large logits", [
+    edge("logits of ±10,000 that disagree", [always([1e4, -1e4, 0.0]), always([-1e4, 1e4, 0.0]), always([0.0, 9990.0, 1e4])], torch.zeros(2, 1), 5.0, False),
+], probe=ensemble_and_look, rtol=5e-3)
 exam.score()
 ### END HIDDEN TESTS
 
@@ -885,7 +892,7 @@ seed(8)
 
 def _pair(n_in, hidden, classes):
     """A student with batch norm and a teacher with dropout and batch norm, whose running statistics are far from those of a batch."""
-    student = nn.Sequential(nn.Linear(n_in, hidden), nn.BatchNorm1d(hidden), nn.Tanh(), nn.Linear(hidden, classes))
+    student = nn.Sequential(nn.Linear(n_in, hidden, bias=False), nn.BatchNorm1d(hidden), nn.Tanh(), nn.Linear(hidden, classes))
     teacher = nn.Sequential(nn.Linear(n_in, 2 * hidden), nn.BatchNorm1d(2 * hidden), nn.ReLU(), nn.Dropout(0.5), nn.Linear(2 * hidden, classes))
     with torch.no_grad():
         for norm in (student[1], teacher[1]):
