@@ -748,8 +748,8 @@ def ensemble_and_look(ensemble, teachers, x, T, in_train_mode):
         teacher.train(in_train_mode)
         for p in teacher.parameters():
             p.grad = torch.full_like(p, 0.5)
-    number = len(teachers)
-    return {"the targets": ensemble(teachers, x, T), "the number of teachers": [number, len(teachers)], "x": x,
+    number, targets = len(teachers), ensemble(teachers, x, T)
+    return {"the targets": targets.detach() if isinstance(targets, torch.Tensor) else targets, "the number of teachers": [number, len(teachers)], "x": x,
             "parameters and buffers": [list(teacher.state_dict().values()) for teacher in teachers],
             "gradients": [[p.grad for p in teacher.parameters()] for teacher in teachers],
             "teachers that came in eval mode": [[in_train_mode or not m.training for m in teacher.modules()] for teacher in teachers]}
