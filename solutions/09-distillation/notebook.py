@@ -152,7 +152,7 @@ plt.show()
 #
 # *Worked example.* One picture, z = (0, 0), v = (4, 0), label 0, T = 2, a = 0.5. q = (0.5, 0.5), p = softmax(2, 0) = (0.881, 0.119), softmax(z) =
 # (0.5, 0.5). Soft part: 2 · (q − p) = (−0.762, 0.762); hard part: (0.5 − 1, 0.5) = (−0.5, 0.5); with halves of both (−0.631, 0.631). Without T² the soft
-# part would be (−0.190, 0.190), and at T = 10 it would be gone.
+# part would be (−0.190, 0.190), and at T = 10 (−0.010, 0.010).
 #
 # <details><summary>Hint 1</summary>Never take the log of a softmax: an underflown probability is 0, and its log is −∞. Which function gives the
 # logarithms directly?</details>
@@ -348,7 +348,7 @@ exam.score()
 # $$A_n = \sum_c f_{n,c}^2, \qquad \hat A_n = \frac{A_n}{\lVert A_n \rVert_2}, \qquad L = \frac{1}{N H W} \sum_{n,h,w} \big(\hat A^s - \hat A^t\big)^2$$
 #
 # - A map that is all 0 stays 0 (no NaN), and gives its features the gradient 0.
-# - Both: tested are the value and the gradients. Features are float32 tensors, `ft` asks for no gradient, and no argument is changed. The visible
+# - Both: tested are the value and the gradients. Features are float32 tensors, `ft` asks for no gradient, and no argument is changed. The
 #   factor ½ of FitNets' equation and the unsquared norm of the attention paper's are left out here; the mean is over all elements.
 #
 # Sources: Romero et al. (2015), *FitNets: Hints for Thin Deep Nets*, equation 3 (there with a factor ½ and a sum); Zagoruyko and Komodakis (2017), *Paying More
@@ -709,8 +709,9 @@ plt.show()
 # %% [markdown]
 # ## 7. Several teachers
 #
-# Networks trained from different starts err differently, and their mean errs less than each. It is too large to deploy; as a teacher it is just right.
-# Write `ensemble_targets(teachers, x, T) -> targets`, the mean of the teachers' softened *probabilities*:
+# Networks trained from different starts err differently, and where they do their mean errs less. (On our digits they hardly do: five networks read 96.6 to
+# 97.8 % of the validation pictures, their mean 97.0 %.) An ensemble is too large to deploy; as a teacher its size costs nothing later. Write
+# `ensemble_targets(teachers, x, T) -> targets`, the mean of the teachers' softened *probabilities*:
 #
 # $$p = \frac1M \sum_{m=1}^{M} \mathrm{softmax}\big(v^{(m)} / T\big)$$
 #
