@@ -31,6 +31,7 @@ import copy
 
 import numpy as np
 import torch
+import torch._dynamo                             # torch's optimizers load it when they are first used, which takes a second or two
 from torch import nn
 import torch.nn.functional as F
 import matplotlib.pyplot as plt
