@@ -69,6 +69,12 @@ def probabilities_divided(logits, T):
     return F.softmax(logits, dim=-1) / _checked(T)
 
 
+@mistake("soften", "You raised the probabilities at T = 1 to 1/T. Where they underflow to 0, no temperature brings them back: divide the logits.")
+def power_of_probabilities(logits, T):
+    p = F.softmax(logits, dim=-1) ** (1 / _checked(T))
+    return p / p.sum(-1, keepdim=True)
+
+
 @mistake("soften", "The temperature is fixed at 4. It is an argument.")
 def always_four(logits, T):
     _checked(T)
@@ -260,6 +266,12 @@ def divides_in_place(student, teacher, y, T, a):
     return _kd(student, teacher * T, y, T, a)
 
 
+@mistake("kd_loss", "You return a loss for each sample. The loss is one number, their mean.")
+def one_loss_for_each_sample(student, teacher, y, T, a):
+    soft = -T ** 2 * (F.softmax(teacher / T, 1) * F.log_softmax(student / T, 1)).sum(1)
+    return (a * soft + (1 - a) * F.cross_entropy(student, y, reduction="none")) / len(y)
+
+
 @mistake("kd_loss", "The sign is wrong: following this gradient leads away from the teacher.")
 def wrong_sign(student, teacher, y, T, a):
     return -_kd(student, teacher, y, T, a)
@@ -338,6 +350,13 @@ def student_in_eval_mode(student, teacher, batch, optimizer, T=4.0, a=0.9):
 @mistake("distill_step", "You left the student in eval mode, so that the next step does not train it as it should.")
 def student_left_in_eval_mode(student, teacher, batch, optimizer, T=4.0, a=0.9):
     found = _step(student, teacher, batch, optimizer, T, a)
+    student.eval()
+    return found
+
+
+@mistake("distill_step", "You left the student in eval mode after the step. Leave it in train mode, as it came.")
+def student_put_into_train_and_eval(student, teacher, batch, optimizer, T=4.0, a=0.9):
+    found = _step(student.train(), teacher, batch, optimizer, T, a)
     student.eval()
     return found
 
@@ -578,6 +597,14 @@ class channels_kept:
         return _attention(fs, ft, map_of=lambda f: f.pow(2).sum((2, 3)))
 
 
+@mistake("hint_loss", "What you add to the length of a map is so large that it changes maps of small features. It only has to keep a 0 from the denominator: 1e-12 will do.")
+class large_number_added:
+    hint_loss = _hint
+
+    def attention_loss(fs, ft):
+        return _attention(fs, ft, scaled=lambda a: a / (a.norm(dim=1, keepdim=True) + 1e-4))
+
+
 @mistake("hint_loss", "Your attention loss is the length of the difference, as in the paper. Here it is the mean of its squares.")
 class length_of_the_difference:
     hint_loss = _hint
@@ -802,6 +829,53 @@ def returns_the_untrained(student, teacher, loader, T, a, epochs, seed):
 @mistake("distill", "You returned nothing. Even if you train in place, return the student.")
 def distilled_nothing(student, teacher, loader, T, a, epochs, seed):
     _distilled(student, teacher, loader, T, a, epochs, seed)
+
+
+@mistake("distill", "You set the seed in every epoch, so that a loader that shuffles gives the same order each time. Set it once, before the first.")
+def seeded_in_every_epoch(student, teacher, loader, T, a, epochs, seed):
+    torch.manual_seed(seed)
+    teacher.eval()
+    optimizer = torch.optim.Adam(student.parameters(), lr=0.01)
+    for _ in range(epochs):
+        torch.manual_seed(seed)
+        for x, y in loader:
+            with torch.no_grad():
+                v = teacher(x)
+            optimizer.zero_grad()
+            _kd(student(x), v, y, T, a).backward()
+            optimizer.step()
+    return student
+
+
+@mistake("distill", "You made a new Adam in every epoch, which forgets its averages. Make one, before the first epoch.")
+def adam_in_every_epoch(student, teacher, loader, T, a, epochs, seed):
+    torch.manual_seed(seed)
+    for epoch in range(epochs):
+        _distilled(student, teacher, loader, T, a, 1, None)
+    return student
+
+
+@mistake("distill", "You initialised the student anew. Train it from the weights with which it comes.")
+def initialised_anew(student, teacher, loader, T, a, epochs, seed):
+    torch.manual_seed(seed)
+    for layer in student:
+        if hasattr(layer, "reset_parameters"):
+            layer.reset_parameters()
+    return _distilled(student, teacher, loader, T, a, epochs, None)
+
+
+@mistake("distill", "You left out the last batch of each pass, if it is smaller. Every batch makes a step.")
+def last_batch_left_out(student, teacher, loader, T, a, epochs, seed):
+    if isinstance(loader, list):
+        loader = [batch for batch in loader if len(batch[1]) == len(loader[0][1])]
+    return _distilled(student, teacher, loader, T, a, epochs, seed)
+
+
+@mistake("distill", "You left a teacher in train mode that had come in eval mode.")
+def distilled_leaving_train_mode(student, teacher, loader, T, a, epochs, seed):
+    _distilled(student, teacher, loader, T, a, epochs, seed)
+    teacher.train()
+    return student
 
 
 @mistake("distill", "The learning rate is far too small for so few steps. It is 0.01.")

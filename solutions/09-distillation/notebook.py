@@ -54,7 +54,7 @@ torch.set_num_threads(1)                         # networks as small as these tr
 #   a softmax of its own. The result has the same shape.
 # - It is right for large logits too (tested up to ±10,000, within 0.5 %): finite, non-negative, and each row sums to 1.
 # - `T` is a number above 0, whole or not, above or below 1. `T <= 0` raises `ValueError`.
-# - `logits` is not changed. No rows at all, shape (0, 10), give no rows; a single class has probability 1.
+# - `logits` is not changed. There is at least one row; a single class has probability 1.
 #
 # Source: Hinton, Vinyals and Dean (2015), *Distilling the Knowledge in a Neural Network*, section 2, equation 1.
 #
@@ -88,12 +88,12 @@ exam.compare("rows of logits", [
     case("5 × 5 logits, T = 1", 4 * torch.randn(5, 5), 1),
     case("3 × 4 logits, T = 0.5 makes them sharper", torch.randn(3, 4), 0.5),
     case("3 × 6 logits, T = 20", 5 * torch.randn(3, 6), 20),
+    case("logits 150 to 300 apart, T = 100", torch.tensor([[300.0, 0.0, 150.0], [-40.0, 160.0, 0.0]]), 100.0),
     case("logits that are all negative, T = 3", -8 - torch.rand(3, 5), 3.0),
 ], weight=2)
 exam.compare("other shapes", [
     case("one row, a vector of 6 logits, T = 4", 4 * torch.randn(6), 4.0),
     case("2 × 3 × 4 logits: the classes are last, T = 2", 3 * torch.randn(2, 3, 4), 2.0),
-    edge("no rows at all", torch.zeros(0, 10), 4.0),
     edge("a single class", torch.randn(3, 1), 2.0),
 ])
 exam.compare("large logits", [                   # the spacing of float32 at 10,000 is 0.001
@@ -175,10 +175,12 @@ def kd_loss(student, teacher, y, T, a):
 
 # %% test="kd_loss" points=5
 def loss_and_gradient(kd, student, teacher, y, T, a):
-    """The gradient of the student's logits; the loss less itself, which is 0 if it is finite; the other arguments afterwards."""
+    """The gradient of the student's logits; the loss less itself, which is 0 if it is finite; the arguments afterwards."""
     z = student.clone().requires_grad_()
-    loss = kd(z * 1, teacher, y, T, a).sum()
-    return {"the gradient": torch.autograd.grad(loss, z)[0], "the loss less itself": (loss - loss).detach(), "teacher and y afterwards": [teacher, y]}
+    given = z * 1
+    loss = kd(given, teacher, y, T, a).reshape(())
+    return {"the gradient": torch.autograd.grad(loss, z)[0], "the loss less itself": (loss - loss).detach(),
+            "the arguments afterwards": [given.detach(), teacher, y]}
 
 
 _seen = observe(loss_and_gradient, kd_loss, torch.zeros(1, 2), torch.tensor([[4.0, 0.0]]), torch.tensor([0]), 2.0, 0.5)
@@ -225,7 +227,8 @@ exam.score()
 #
 # - The student's parameters move by one `optimizer.step()` along the gradient of this loss and of nothing else: gradients that an earlier step left in
 #   `.grad` do not count. `optimizer` has the student's parameters; it is used as it is given.
-# - The student arrives in train mode and is used in it (its batch norm takes the batch's statistics); several steps follow one another.
+# - The student arrives in train mode and is used in it (its batch norm takes the batch's statistics); several steps
+#   follow one another, and it is in train mode after each.
 # - The teacher may arrive in train mode, and has dropout and batch norm; it is used in *eval* mode. It may be left in eval mode, and
 #   `requires_grad` of its parameters may be switched off; a teacher that arrived in eval mode is in eval mode afterwards. Its parameters, its buffers
 #   (running means!) and whatever stands in its `.grad` stay exactly as they were.
@@ -278,7 +281,8 @@ def step_and_look(step, student, teacher, x, y, in_train_mode, method, options, 
     for number in range(5):
         losses.append(float(step(student, teacher, batches[number % 2], optimizer, *given)))
         trace.append([p.detach().clone() for p in student.parameters()])
-    return {"the student after each step": trace, "how the loss changed": [late - early for early, late in zip(losses, losses[2:])],
+    return {"the student after each step": trace, "the student is in train mode": [m.training for m in student.modules()],
+            "how the loss changed": [late - early for early, late in zip(losses, losses[2:])],
             "the teacher's parameters and buffers": list(teacher.state_dict().values()), "the teacher's gradients": [p.grad for p in teacher.parameters()],
             "a teacher that came in eval mode": [in_train_mode or not m.training for m in teacher.modules()],
             "the optimizer's parameters": sum(len(group["params"]) for group in optimizer.param_groups), "the batch": [x, y]}
@@ -384,17 +388,19 @@ def hint_and_look(hint, fs, ft, regressor):
     """The loss, its gradients for the features and for the regressor, and what is left of the arguments."""
     leaf = fs.clone().requires_grad_()
     weights = list(regressor.parameters())
-    loss = hint(leaf * 1, ft, regressor)
+    given = leaf * 1
+    loss = hint(given, ft, regressor)
     gradients = torch.autograd.grad(loss, [leaf, *weights])
     return {"the loss": loss.detach(), "the gradient of fs": gradients[0], "the regressor's gradients": list(gradients[1:]),
-            "the arguments afterwards": [fs, ft, [p.detach() for p in weights]]}
+            "the arguments afterwards": [given.detach(), ft, [p.detach() for p in weights], regressor.training]}
 
 
 def attention_and_look(attention, fs, ft):
     """The loss, its gradient for the student's features, and the features afterwards."""
     leaf = fs.clone().requires_grad_()
-    loss = attention(leaf * 1, ft)
-    return {"the loss": loss.detach(), "the gradient of fs": torch.autograd.grad(loss, leaf)[0], "the arguments afterwards": [fs, ft]}
+    given = leaf * 1
+    loss = attention(given, ft)
+    return {"the loss": loss.detach(), "the gradient of fs": torch.autograd.grad(loss, leaf)[0], "the arguments afterwards": [given.detach(), ft]}
 
 
 _double = nn.Linear(2, 2)
@@ -414,11 +420,12 @@ exam.compare("hints", [
     edge("a single feature of one sample", torch.tensor([[2.0]]), torch.tensor([[-1.0]]), nn.Linear(1, 1)),
 ], weight=2, probe=hint_and_look, rtol=1e-4)
 exam.compare("attention maps", [
-    case("3 and 5 channels of 4 × 6", torch.randn(2, 3, 4, 6), torch.randn(2, 5, 4, 6), ),
+    case("3 and 5 channels of 4 × 6", torch.randn(2, 3, 4, 6), torch.randn(2, 5, 4, 6)),
     case("as many channels, rows, columns and samples: 4", torch.randn(4, 4, 4, 4), torch.randn(4, 4, 4, 4)),
     case("samples and channels of different size", torch.randn(3, 4, 2, 5) * torch.tensor([0.5, 2.0, 9.0]).reshape(3, 1, 1, 1),
          torch.randn(3, 6, 2, 5) * torch.arange(1.0, 7.0).reshape(1, 6, 1, 1)),
     case("one channel and seven", torch.rand(2, 1, 3, 3), torch.randn(2, 7, 3, 3)),
+    case("small features of the student", 0.03 * torch.randn(2, 3, 3, 4), torch.randn(2, 2, 3, 4)),
 ], of="attention_loss", weight=2, probe=attention_and_look, rtol=1e-4)
 _map = torch.randn(3, 2, 4, 3)
 exam.compare("edges of attention", [
@@ -472,8 +479,9 @@ def relational_loss(s, t):
 def relate_and_look(relational, s, t):
     """The loss, its gradient for the student's embeddings, and the embeddings afterwards."""
     leaf = s.clone().requires_grad_()
-    loss = relational(leaf * 1, t)
-    return {"the loss": loss.detach(), "the gradient of s": torch.autograd.grad(loss, leaf)[0], "the arguments afterwards": [s, t]}
+    given = leaf * 1
+    loss = relational(given, t)
+    return {"the loss": loss.detach(), "the gradient of s": torch.autograd.grad(loss, leaf)[0], "the arguments afterwards": [given.detach(), t]}
 
 
 _seen = observe(relate_and_look, relational_loss, torch.tensor([[0.0], [1.0], [3.0]]), torch.tensor([[0.0], [4.0], [8.0]]))
@@ -515,7 +523,8 @@ exam.score()
 # Write `distill(student, teacher, loader, T, a, epochs, seed) -> student`:
 #
 # - `student` is an untrained network in train mode; you may train it in place and return it, or train and return a copy. It is trained with the loss of
-#   exercise 2 by Adam with learning rate 0.01: `epochs` passes over `loader`, one step for each batch (so three times the epochs are three times the steps).
+#   exercise 2 by one Adam with learning rate 0.01, from the weights with which it comes: `epochs` passes over `loader`, one step for each batch, the last
+#   and smaller one too.
 # - `loader` gives batches `(x, y)` each time it is iterated over: a list of batches, or a torch `DataLoader` that shuffles anew with torch's global
 #   generator. Call `torch.manual_seed(seed)` once, before the first pass: equal arguments then give equal networks, and with a loader that shuffles another
 #   seed gives another one. There is no other randomness.
@@ -585,20 +594,29 @@ _found = observe(distill_and_look, distill, models.mlp((64, 24, 10)), models.loa
 assert [tuple(w.shape) for w in _found["weights"]] == [(24, 64), (10, 24)]
 ### BEGIN HIDDEN TESTS
 def _distill_shortly(train, student, teacher, x, y, size, T, a):
-    """What short trainings from one start give, each with something changed; optimizer steps; what is left of teacher and data."""
+    """What short trainings from one start give, each with something changed; the optimizers and their steps; the orders in which a loader that
+    shuffles was read; what is left of teacher and data."""
     from torch.optim.optimizer import register_optimizer_step_post_hook
-    steps, kept = [], [x.clone(), y.clone(), [value.clone() for value in teacher.state_dict().values()]]
-    handle = register_optimizer_step_post_hook(lambda *_: steps.append(1))
+    stepped, kept = [], [x.clone(), y.clone(), [value.clone() for value in teacher.state_dict().values()]]
+    handle = register_optimizer_step_post_hook(lambda optimizer, *_: stepped.append(optimizer))
+    read = []
 
-    def run(T, a, epochs, number, shuffled, noise):
-        steps.clear()
+    class Recorded(torch.utils.data.TensorDataset):
+        def __getitem__(self, index):
+            read.append(int(index))
+            return super().__getitem__(index)
+
+    def run(T, a, epochs, number, shuffled, noise, mode=True):
+        stepped.clear(), read.clear(), teacher.train(mode)
         torch.manual_seed(noise)
-        found = weights_and_biases(train(copy.deepcopy(student), teacher.train(), loader_of(x, y, size, shuffled), T, a, epochs, number))
-        return {"found": found, "steps": len(steps)}
+        loader = torch.utils.data.DataLoader(Recorded(x, y), batch_size=size, shuffle=True) if shuffled else list(zip(x.split(size), y.split(size)))
+        found = weights_and_biases(train(copy.deepcopy(student), teacher, loader, T, a, epochs, number))
+        return {"found": found, "steps": len(stepped), "optimizers": len(set(map(id, stepped))), "orders": [read[:len(x)], read[len(x):]],
+                "left in train mode": teacher.training}
 
     runs = {"one epoch": run(T, a, 1, 3, False, 10), "three epochs": run(T, a, 3, 3, False, 11), "another T": run(2 * T, a, 1, 3, False, 12),
             "another a": run(T, a / 2, 1, 3, False, 13), "shuffled": run(T, a, 2, 3, True, 14), "shuffled again": run(T, a, 2, 3, True, 15),
-            "another seed": run(T, a, 2, 4, True, 14)}
+            "another seed": run(T, a, 2, 4, True, 14), "in eval mode": run(T, a, 1, 3, False, 16, mode=False)}
     handle.remove()
     same = [torch.equal(x, kept[0]), torch.equal(y, kept[1])]
     same += [torch.equal(now, then) for now, then in zip(teacher.state_dict().values(), kept[2])]
@@ -617,18 +635,26 @@ def _apart(one, other):
     return max(float(np.abs(np.asarray(p) - np.asarray(q)).max()) for p, q in pairs)
 
 
-def _keeps_its_arguments(result, *args):
+def _trains_as_it_is_told(result, student, teacher, x, y, size, T, a):
     runs = result["runs"]
     for run in runs.values():
         _has_its_layers(run["found"])
     assert all(result["unchanged"]), "the teacher or the batches were changed"
     assert all(g is None for g in result["teacher's gradients"]), "the teacher got gradients"
-    assert runs["three epochs"]["steps"] == 3 * runs["one epoch"]["steps"], "three times the epochs must be three times the optimizer's steps"
+    assert runs["in eval mode"]["left in train mode"] is False, "a teacher that came in eval mode is left in train mode"
+    batches = -(-len(x) // size)
+    for name, epochs in (("one epoch", 1), ("three epochs", 3)):
+        assert runs[name]["steps"] in (0, epochs * batches), "there must be one optimizer step for each batch of each epoch"
+        assert runs[name]["optimizers"] <= 1, "there must be one optimizer for all epochs"
+    assert _apart(runs["one epoch"], {"found": weights_and_biases(student)}) <= 0.15, \
+        "after one epoch the weights are further from the student's than so few steps of Adam at 0.01 can take them"
     assert _apart(runs["one epoch"], runs["three epochs"]) > 1e-3, "more epochs change nothing"
     assert _apart(runs["one epoch"], runs["another T"]) > 1e-5, "another temperature changes nothing"
     assert _apart(runs["one epoch"], runs["another a"]) > 1e-5, "another a changes nothing"
     assert _apart(runs["shuffled"], runs["shuffled again"]) <= 1e-5, "the same seed gives another network"
     assert _apart(runs["shuffled"], runs["another seed"]) > 1e-5, "with a loader that shuffles, another seed must give another network"
+    first, second = runs["shuffled"]["orders"]
+    assert first != second, "every pass reads a loader that shuffles in the same order: set the seed once"
 
 
 def _read(found):
@@ -663,7 +689,7 @@ def _untrained(number):
 _seen_x, _seen_y, _teacher = _x[_y != 3], _y[_y != 3], models.load("mlp")
 torch.manual_seed(7)
 _dropping = nn.Sequential(nn.Linear(64, 32), nn.BatchNorm1d(32), nn.ReLU(), nn.Dropout(0.3), nn.Linear(32, 10))
-exam.law("short training", _keeps_its_arguments, [
+exam.law("short training", _trains_as_it_is_told, [
     edge("150 pictures in batches of 40, the last one smaller; a teacher with dropout and batch norm, in train mode",
          _untrained(2), _dropping, _x[:150], _y[:150], 40, 3.0, 0.8),
 ], weight=2, probe=_distill_shortly)
