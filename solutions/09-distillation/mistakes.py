@@ -457,6 +457,14 @@ class regressor_detached:
     attention_loss = _attention
 
 
+@mistake("hint_loss", "Your hint loss has no gradient for the student's features: they were detached. It is the student that is to learn.")
+class student_detached:
+    def hint_loss(fs, ft, regressor):
+        return F.mse_loss(regressor(fs.detach()), ft)
+
+    attention_loss = _attention
+
+
 @mistake("hint_loss", "You kept the factor ½ of FitNets' equation. Here it is the plain mean of the squares.")
 class half_of_the_hint:
     def hint_loss(fs, ft, regressor):
