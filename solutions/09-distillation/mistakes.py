@@ -779,6 +779,11 @@ def distilled_with_t_fixed(student, teacher, loader, T, a, epochs, seed):
     return _distilled(student, teacher, loader, 4.0, a, epochs, seed)
 
 
+@mistake("distill", "You left out the factor T² of the soft term, so that the targets hardly count beside the labels.")
+def distilled_without_t_squared(student, teacher, loader, T, a, epochs, seed):
+    return _distilled(student, teacher, loader, T, a, epochs, seed, loss=no_t_squared)
+
+
 @mistake("distill", "You train for 30 epochs whatever you are asked for. Take the number from the argument epochs.")
 def thirty_epochs_always(student, teacher, loader, T, a, epochs, seed):
     return _distilled(student, teacher, loader, T, a, 30, seed)

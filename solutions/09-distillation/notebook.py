@@ -94,7 +94,7 @@ exam.compare("rows of logits", [
 exam.compare("other shapes", [
     case("one row, a vector of 6 logits, T = 4", 4 * torch.randn(6), 4.0),
     case("2 × 3 × 4 logits: the classes are last, T = 2", 3 * torch.randn(2, 3, 4), 2.0),
-    edge("a single class", torch.randn(3, 1), 2.0),
+    edge("one class only", torch.randn(3, 1), 2.0),
 ])
 exam.compare("large logits", [                   # the spacing of float32 at 10,000 is 0.001
     edge("logits of ±10,000, T = 1", torch.tensor([[1e4, -1e4, 9999.0], [-1e4, -1e4, -9998.0]]), 1.0),
@@ -425,8 +425,8 @@ exam.compare("attention maps", [
     case("samples and channels of different size", torch.randn(3, 4, 2, 5) * torch.tensor([0.5, 2.0, 9.0]).reshape(3, 1, 1, 1),
          torch.randn(3, 6, 2, 5) * torch.arange(1.0, 7.0).reshape(1, 6, 1, 1)),
     case("one channel and seven", torch.rand(2, 1, 3, 3), torch.randn(2, 7, 3, 3)),
-    case("small features of the student", 0.01 * torch.randn(2, 3, 3, 4), torch.randn(2, 2, 3, 4)),
-], of="attention_loss", weight=2, probe=attention_and_look, rtol=1e-4)
+    case("small features of the student", 0.02 * torch.randn(2, 3, 3, 4), torch.randn(2, 2, 3, 4)),
+], of="attention_loss", weight=2, probe=attention_and_look, rtol=1e-3)
 _map = torch.randn(3, 2, 4, 3)
 exam.compare("edges of attention", [
     edge("the student's features are the teacher's times −7", -7 * _map, _map),
@@ -601,15 +601,16 @@ def _distill_shortly(train, student, teacher, x, y, size, T, a):
     handle = register_optimizer_step_post_hook(lambda optimizer, *_: stepped.append(optimizer))
     read = []
 
-    class Recorded(torch.utils.data.TensorDataset):
-        def __getitem__(self, index):
-            read.append(int(index))
-            return super().__getitem__(index)
+    def batch_of(chosen):
+        read.extend(chosen)
+        return x[chosen], y[chosen]
 
     def run(T, a, epochs, number, shuffled, noise, mode=True):
         stepped.clear(), read.clear(), teacher.train(mode)
         torch.manual_seed(noise)
-        loader = torch.utils.data.DataLoader(Recorded(x, y), batch_size=size, shuffle=True) if shuffled else list(zip(x.split(size), y.split(size)))
+        loader = list(zip(x.split(size), y.split(size)))
+        if shuffled:
+            loader = torch.utils.data.DataLoader(range(len(x)), batch_size=size, shuffle=True, collate_fn=batch_of)
         found = weights_and_biases(train(copy.deepcopy(student), teacher, loader, T, a, epochs, number))
         return {"found": found, "steps": len(stepped), "optimizers": len(set(map(id, stepped))), "orders": [read[:len(x)], read[len(x):]],
                 "left in train mode": teacher.training}
@@ -635,6 +636,25 @@ def _apart(one, other):
     return max(float(np.abs(np.asarray(p) - np.asarray(q)).max()) for p, q in pairs)
 
 
+def _way(student, teacher, x, y, size, T, a, epochs):
+    """The student's weights and biases in one row, before and after so many epochs of Adam at 0.01 on the loss of exercise 2."""
+    rows = [torch.cat([p.detach().flatten() for p in student.parameters()])]
+    optimizer = torch.optim.Adam(student.parameters(), lr=0.01)
+    teacher.eval()
+    for _ in range(epochs):
+        for part, labels in zip(x.split(size), y.split(size)):
+            z, p = student(part), F.softmax(teacher(part).detach() / T, dim=1)
+            optimizer.zero_grad()
+            (a * T ** 2 * F.kl_div(F.log_softmax(z / T, dim=1), p, reduction="batchmean") + (1 - a) * F.cross_entropy(z, labels)).backward()
+            optimizer.step()
+    return *rows, torch.cat([p.detach().flatten() for p in student.parameters()])
+
+
+def _row(found):
+    """Weights and biases in the order of the parameters of the network."""
+    return torch.cat([torch.as_tensor(np.asarray(part)).flatten() for pair in zip(found["weights"], found["biases"], strict=True) for part in pair])
+
+
 def _trains_as_it_is_told(result, student, teacher, x, y, size, T, a):
     runs = result["runs"]
     for run in runs.values():
@@ -646,8 +666,6 @@ def _trains_as_it_is_told(result, student, teacher, x, y, size, T, a):
     for name, epochs in (("one epoch", 1), ("three epochs", 3)):
         assert runs[name]["steps"] in (0, epochs * batches), "there must be one optimizer step for each batch of each epoch"
         assert runs[name]["optimizers"] <= 1, "there must be one optimizer for all epochs"
-    assert _apart(runs["one epoch"], {"found": weights_and_biases(student)}) <= 0.15, \
-        "after one epoch the weights are further from the student's than so few steps of Adam at 0.01 can take them"
     assert _apart(runs["one epoch"], runs["three epochs"]) > 1e-3, "more epochs change nothing"
     assert _apart(runs["one epoch"], runs["another T"]) > 1e-5, "another temperature changes nothing"
     assert _apart(runs["one epoch"], runs["another a"]) > 1e-5, "another a changes nothing"
@@ -655,6 +673,10 @@ def _trains_as_it_is_told(result, student, teacher, x, y, size, T, a):
     assert _apart(runs["shuffled"], runs["another seed"]) > 1e-5, "with a loader that shuffles, another seed must give another network"
     first, second = runs["shuffled"]["orders"]
     assert first != second, "every pass reads a loader that shuffles in the same order: set the seed once"
+    for name, epochs in (("one epoch", 1), ("three epochs", 3)):
+        before, after = _way(copy.deepcopy(student), teacher, x, y, size, T, a, epochs)
+        assert (_row(runs[name]["found"]) - after).norm() <= 0.08 * (after - before).norm(), \
+            f"after {name} the student is not where Adam at 0.01 takes it along the loss of exercise 2"     # right answers differ by less than 0.01
 
 
 def _read(found):
@@ -689,12 +711,14 @@ def _untrained(number):
 _seen_x, _seen_y, _teacher = _x[_y != 3], _y[_y != 3], models.load("mlp")
 torch.manual_seed(7)
 _dropping = nn.Sequential(nn.Linear(64, 32), nn.BatchNorm1d(32), nn.ReLU(), nn.Dropout(0.3), nn.Linear(32, 10))
+with torch.no_grad():
+    _dropping[-1].weight.mul_(8)                 # so that both terms of the loss count alike
 exam.law("short training", _trains_as_it_is_told, [
     edge("150 pictures in batches of 40, the last one smaller; a teacher with dropout and batch norm, in train mode",
-         _untrained(2), _dropping, _x[:150], _y[:150], 40, 3.0, 0.8),
+         _untrained(2), _dropping, _x[:150], _y[:150], 40, 5.0, 0.4),
 ], weight=2, probe=_distill_shortly)
 exam.law("the unseen class", _reads_what_it_never_saw, [
-    case("T = 4, a = 0.9", _untrained(1), _teacher, _seen_x, _seen_y, 128, False, 4.0, 0.9, 30, 1),
+    case("an untrained network, T = 4, a = 0.9", _untrained(1), _teacher, _seen_x, _seen_y, 128, False, 4.0, 0.9, 30, 1),
     case("another untrained network, T = 8, a = 0.6", _untrained(3), _teacher, _seen_x, _seen_y, 128, False, 8.0, 0.6, 30, 5),
 ], weight=3, probe=distill_and_look)
 exam.law("one term alone", _reads_what_it_never_saw, [
@@ -772,18 +796,18 @@ def ensemble_targets(teachers, x, T):
 # %% test="ensemble_targets" points=3
 def ensemble_and_look(ensemble, teachers, x, T, in_train_mode):
     """The targets of teachers that arrive in this mode with gradients of 0.5 left over, and what is left of the arguments."""
-    for teacher in teachers:
-        teacher.train(in_train_mode)
-        for p in teacher.parameters():
+    for one in teachers:
+        one.train(in_train_mode)
+        for p in one.parameters():
             p.grad = torch.full_like(p, 0.5)
     number, targets = len(teachers), ensemble(teachers, x, T)
     return {"the targets": targets.detach() if isinstance(targets, torch.Tensor) else targets, "the number of teachers": [number, len(teachers)], "x": x,
-            "parameters and buffers": [list(teacher.state_dict().values()) for teacher in teachers],
-            "gradients": [[p.grad for p in teacher.parameters()] for teacher in teachers],
-            "teachers that came in eval mode": [[in_train_mode or not m.training for m in teacher.modules()] for teacher in teachers]}
+            "parameters and buffers": [list(one.state_dict().values()) for one in teachers],
+            "gradients": [[p.grad for p in one.parameters()] for one in teachers],
+            "teachers that came in eval mode": [[in_train_mode or not m.training for m in one.modules()] for one in teachers]}
 
 
-def always(logits):
+def _always(logits):
     """A network that gives these logits for any x of one number."""
     layer = nn.Linear(1, len(logits))
     with torch.no_grad():
@@ -791,7 +815,7 @@ def always(logits):
     return layer
 
 
-_seen = observe(ensemble_and_look, ensemble_targets, [always([10.0, 0.0]), always([0.0, 2.0])], torch.zeros(1, 1), 1.0, False)
+_seen = observe(ensemble_and_look, ensemble_targets, [_always([10.0, 0.0]), _always([0.0, 2.0])], torch.zeros(1, 1), 1.0, False)
 assert np.allclose(_seen["the targets"], [[0.560, 0.440]], atol=1e-3)
 ### BEGIN HIDDEN TESTS
 seed(7)
@@ -820,7 +844,7 @@ exam.compare("edges", [
     edge("one picture", [_teacher(2, 4, 3, 5) for _ in range(2)], torch.randn(1, 2), 4.0, True),
 ], probe=ensemble_and_look)
 exam.compare("large logits", [
-    edge("logits of ±10,000 that disagree", [always([1e4, -1e4, 0.0]), always([-1e4, 1e4, 0.0]), always([0.0, 9990.0, 1e4])], torch.zeros(2, 1), 5.0, False),
+    edge("logits of ±10,000 that disagree", [_always([1e4, -1e4, 0.0]), _always([-1e4, 1e4, 0.0]), _always([0.0, 9990.0, 1e4])], torch.zeros(2, 1), 5.0, False),
 ], probe=ensemble_and_look, rtol=5e-3)
 exam.score()
 ### END HIDDEN TESTS
