@@ -117,9 +117,13 @@ def _kd(z, v, y, T, a, soft=None, hard=None):
     return a * soft() + (1 - a) * hard()
 
 
+def _no_t_squared(student, teacher, y, T, a):
+    return _kd(student, teacher, y, T, a, lambda: F.kl_div(F.log_softmax(student / T, 1), F.softmax(teacher / T, 1), reduction="batchmean"))
+
+
 @mistake("kd_loss", "You left out the factor T². The soft gradients scale as 1/T², so at high temperatures the targets do not count any more.")
 def no_t_squared(student, teacher, y, T, a):
-    return _kd(student, teacher, y, T, a, lambda: F.kl_div(F.log_softmax(student / T, 1), F.softmax(teacher / T, 1), reduction="batchmean"))
+    return _no_t_squared(student, teacher, y, T, a)
 
 
 @mistake("kd_loss", "You multiplied by T instead of T².")
@@ -132,10 +136,14 @@ def both_times_t_squared(student, teacher, y, T, a):
     return _kd(student, teacher, y, T, a, hard=lambda: T ** 2 * F.cross_entropy(student, y))
 
 
-@mistake("kd_loss", "Your KL is the wrong way round: KL(q‖p), with the student's probabilities as weights. The teacher's are the target: KL(p‖q).")
-def reversed_kl(student, teacher, y, T, a):
+def _reversed_kl(student, teacher, y, T, a):
     return _kd(student, teacher, y, T, a,
                lambda: T ** 2 * F.kl_div(F.log_softmax(teacher / T, 1), F.softmax(student / T, 1), reduction="batchmean"))
+
+
+@mistake("kd_loss", "Your KL is the wrong way round: KL(q‖p), with the student's probabilities as weights. The teacher's are the target: KL(p‖q).")
+def reversed_kl(student, teacher, y, T, a):
+    return _reversed_kl(student, teacher, y, T, a)
 
 
 @mistake("kd_loss", "You gave F.kl_div the student's probabilities. Its first argument is logarithms: F.log_softmax(student / T, dim=1).")
@@ -149,9 +157,13 @@ def logarithms_for_both(student, teacher, y, T, a):
     return _kd(student, teacher, y, T, a, lambda: -T ** 2 * (p * F.log_softmax(student / T, 1)).sum(1).mean())
 
 
+def _mean_over_elements(student, teacher, y, T, a):
+    return _kd(student, teacher, y, T, a, lambda: T ** 2 * (F.softmax(teacher / T, 1) * -F.log_softmax(student / T, 1)).mean())
+
+
 @mistake("kd_loss", "F.kl_div's default reduction takes the mean over all N·C elements, so that the soft term is C times too small. Use reduction=\"batchmean\".")
 def mean_over_elements(student, teacher, y, T, a):
-    return _kd(student, teacher, y, T, a, lambda: T ** 2 * (F.softmax(teacher / T, 1) * -F.log_softmax(student / T, 1)).mean())
+    return _mean_over_elements(student, teacher, y, T, a)
 
 
 @mistake("kd_loss", "Your soft term is summed over the batch, not averaged: it grows with the batch. Divide by N, or use reduction=\"batchmean\".")
@@ -179,9 +191,13 @@ def targets_unweighted(student, teacher, y, T, a):
     return _kd(student, teacher, y, T, 1) + (1 - a) * F.cross_entropy(student, y)
 
 
+def _no_labels(student, teacher, y, T, a):
+    return a * _kd(student, teacher, y, T, 1)
+
+
 @mistake("kd_loss", "You left out the labels.")
 def no_labels(student, teacher, y, T, a):
-    return a * _kd(student, teacher, y, T, 1)
+    return _no_labels(student, teacher, y, T, a)
 
 
 @mistake("kd_loss", "You left out the teacher: this is plain training.")
@@ -199,14 +215,22 @@ def softmax_twice(student, teacher, y, T, a):
     return _kd(student, teacher, y, T, a, hard=lambda: F.cross_entropy(F.softmax(student, 1), y))
 
 
+def _student_at_one(student, teacher, y, T, a):
+    return _kd(student, teacher, y, T, a, lambda: T ** 2 * F.kl_div(F.log_softmax(student, 1), F.softmax(teacher / T, 1), reduction="batchmean"))
+
+
 @mistake("kd_loss", "The student is compared at T = 1 with targets at T. Both logits are divided by T.")
 def student_at_one(student, teacher, y, T, a):
-    return _kd(student, teacher, y, T, a, lambda: T ** 2 * F.kl_div(F.log_softmax(student, 1), F.softmax(teacher / T, 1), reduction="batchmean"))
+    return _student_at_one(student, teacher, y, T, a)
+
+
+def _teacher_at_one(student, teacher, y, T, a):
+    return _kd(student, teacher, y, T, a, lambda: T ** 2 * F.kl_div(F.log_softmax(student / T, 1), F.softmax(teacher, 1), reduction="batchmean"))
 
 
 @mistake("kd_loss", "The targets have no temperature. Both logits are divided by T.")
 def teacher_at_one(student, teacher, y, T, a):
-    return _kd(student, teacher, y, T, a, lambda: T ** 2 * F.kl_div(F.log_softmax(student / T, 1), F.softmax(teacher, 1), reduction="batchmean"))
+    return _teacher_at_one(student, teacher, y, T, a)
 
 
 @mistake("kd_loss", "The temperature is fixed at 4. It is an argument.")
@@ -239,9 +263,13 @@ def teachers_label(student, teacher, y, T, a):
     return _kd(student, teacher, y, T, a, lambda: F.cross_entropy(student, teacher.argmax(1)))
 
 
+def _logits_over_their_sum(student, teacher, y, T, a):
+    return -(teacher / teacher.sum() * F.log_softmax(student, 1)).sum(1).mean()
+
+
 @mistake("kd_loss", "Your \"soft labels\" are logits divided by their sum over the batch: negative numbers that mean nothing. The targets are softmax(v / T).")
 def logits_over_their_sum(student, teacher, y, T, a):
-    return -(teacher / teacher.sum() * F.log_softmax(student, 1)).sum(1).mean()
+    return _logits_over_their_sum(student, teacher, y, T, a)
 
 
 @mistake("kd_loss", "The logarithm of an underflowed softmax is −∞. Take F.log_softmax, which gives the logarithms directly.")
@@ -393,7 +421,7 @@ def step_by_labels(student, teacher, batch, optimizer, T=4.0, a=0.9):
 
 @mistake("distill_step", "You left out the factor T² of the soft term.")
 def step_without_t_squared(student, teacher, batch, optimizer, T=4.0, a=0.9):
-    return _step(student, teacher, batch, optimizer, T, a, loss=no_t_squared)
+    return _step(student, teacher, batch, optimizer, T, a, loss=_no_t_squared)
 
 
 @mistake("distill_step", "Your default temperature is not 4.")
@@ -761,7 +789,7 @@ def teachers_labels(student, teacher, loader, T, a, epochs, seed):
 
 @mistake("distill", "Your targets are logits divided by their sum, no probabilities. The network learns nothing from them.")
 def targets_over_their_sum(student, teacher, loader, T, a, epochs, seed):
-    return _distilled(student, teacher, loader, T, a, epochs, seed, loss=logits_over_their_sum)
+    return _distilled(student, teacher, loader, T, a, epochs, seed, loss=_logits_over_their_sum)
 
 
 @mistake("distill", "You swapped the weights: a belongs to the soft targets, 1 − a to the labels.")
@@ -781,7 +809,7 @@ def distilled_with_t_fixed(student, teacher, loader, T, a, epochs, seed):
 
 @mistake("distill", "You left out the factor T² of the soft term, so that the targets hardly count beside the labels.")
 def distilled_without_t_squared(student, teacher, loader, T, a, epochs, seed):
-    return _distilled(student, teacher, loader, T, a, epochs, seed, loss=no_t_squared)
+    return _distilled(student, teacher, loader, T, a, epochs, seed, loss=_no_t_squared)
 
 
 @mistake("distill", "You train for 30 epochs whatever you are asked for. Take the number from the argument epochs.")
@@ -1047,22 +1075,22 @@ def loop_at_temperature_one(student, teacher, loader, optimizer, T, a, epochs):
 
 @mistake("distill_loop", "One defect is left: the student's logits are not divided by T in the soft term.")
 def loop_with_student_at_one(student, teacher, loader, optimizer, T, a, epochs):
-    return _loop(student, teacher, loader, optimizer, T, a, epochs, loss=student_at_one)
+    return _loop(student, teacher, loader, optimizer, T, a, epochs, loss=_student_at_one)
 
 
 @mistake("distill_loop", "One defect is left: the teacher's logits are not divided by T.")
 def loop_with_teacher_at_one(student, teacher, loader, optimizer, T, a, epochs):
-    return _loop(student, teacher, loader, optimizer, T, a, epochs, loss=teacher_at_one)
+    return _loop(student, teacher, loader, optimizer, T, a, epochs, loss=_teacher_at_one)
 
 
 @mistake("distill_loop", "One defect is left: the factor T² of the soft term is missing.")
 def loop_without_t_squared(student, teacher, loader, optimizer, T, a, epochs):
-    return _loop(student, teacher, loader, optimizer, T, a, epochs, loss=no_t_squared)
+    return _loop(student, teacher, loader, optimizer, T, a, epochs, loss=_no_t_squared)
 
 
 @mistake("distill_loop", "One defect is left: the labels are not used. Add (1 − a) times the cross-entropy.")
 def loop_without_labels(student, teacher, loader, optimizer, T, a, epochs):
-    return _loop(student, teacher, loader, optimizer, T, a, epochs, loss=no_labels)
+    return _loop(student, teacher, loader, optimizer, T, a, epochs, loss=_no_labels)
 
 
 @mistake("distill_loop", "The labels are not used, and the soft term has the full weight. The loss is a·T²·KL + (1 − a)·CE.")
@@ -1072,7 +1100,7 @@ def loop_with_targets_alone(student, teacher, loader, optimizer, T, a, epochs):
 
 @mistake("distill_loop", "One defect is left: reduction=\"mean\" divides by the number of elements, so that the soft term is C times too small. Use \"batchmean\".")
 def loop_with_mean_reduction(student, teacher, loader, optimizer, T, a, epochs):
-    return _loop(student, teacher, loader, optimizer, T, a, epochs, loss=mean_over_elements)
+    return _loop(student, teacher, loader, optimizer, T, a, epochs, loss=_mean_over_elements)
 
 
 @mistake("distill_loop", "One defect is left: the gradients of earlier steps are never cleared. Call optimizer.zero_grad() before backward().")
@@ -1114,7 +1142,7 @@ def loop_with_a_swapped(student, teacher, loader, optimizer, T, a, epochs):
 
 @mistake("distill_loop", "Your KL is the wrong way round. The teacher's probabilities are the target: KL(p‖q).")
 def loop_with_reversed_kl(student, teacher, loader, optimizer, T, a, epochs):
-    return _loop(student, teacher, loader, optimizer, T, a, epochs, loss=reversed_kl)
+    return _loop(student, teacher, loader, optimizer, T, a, epochs, loss=_reversed_kl)
 
 
 @mistake("distill_loop", "You pass over the loader once. Do it epochs times.")
