@@ -550,8 +550,9 @@ exam.score()
 
 # %% answer="distill"
 def distill(student, teacher, loader, T, a, epochs, seed):
-    """Train the student in place by Adam on the teacher's soft targets and the labels."""
+    """Train the student by Adam on the teacher's soft targets and the labels."""
     ### BEGIN SOLUTION
+    student = copy.deepcopy(student)
     torch.manual_seed(seed)
     teacher.eval()
     optimizer = torch.optim.Adam(student.parameters(), lr=0.01)
