@@ -211,3 +211,12 @@ def logits_picture(exact, integer, ax: Axes) -> None:
         ax.plot(exact[chosen], integer[chosen], linestyle="", marker=marker, markersize=3, color=colour, label=label)
     ax.set(xlabel="float logit", ylabel="integer logit (code)")
     ax.legend(loc="upper left", fontsize=9)
+
+
+def class_bars(shares, ax: Axes, title: str = "", marked: int | None = None) -> None:
+    """One bar for each class with its share in [0, 1]; the class `marked` (by default the one with the largest share) is dark, the others pale."""
+    shares = np.asarray(shares)
+    marked = int(shares.argmax()) if marked is None else marked
+    ax.bar(range(len(shares)), shares, color=[BLUE if label == marked else PALE for label in range(len(shares))])
+    ax.set(xlabel="class", ylabel="probability", xticks=range(len(shares)), ylim=(0, 1), title=title)
+    ax.grid(axis="x", visible=False)
