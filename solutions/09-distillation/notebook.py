@@ -1038,7 +1038,7 @@ plt.show()
 # which is why distillation goes along with every other method of this course.
 #
 # Count what it bought. Where the teacher knows something that the student's labels do not say, it bought a lot: a class that was missing, nearly half of the gap that
-# 1,197 missing pictures left. Where the labels were plenty, it bought nothing: five seeds of each were as good by labels alone, and the teacher had
+# 1,197 missing pictures left. Where the labels were plenty, it bought nothing: five seeds of each were no worse by labels alone, and the teacher had
 # to be trained first. Always train that baseline.
 #
 # What remains: what should the student look like? Cheap layers, factored ones, searched ones (10); and all methods under one budget (11).
