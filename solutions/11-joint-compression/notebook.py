@@ -53,6 +53,7 @@ from course import models, plots
 from course.datasets import digits
 from course.train import accuracy
 
+plots.use_style()
 torch.set_num_threads(1)                         # networks as small as these train fastest on one
 
 
@@ -527,14 +528,14 @@ exam.score()
 # - It is judged by its weights, in a network of our own, on the validation pictures: at least 5 percentage points more accurate than `model` pruned
 #   and rounded as in exercise 1 (where that leaves room: the tests stand at 28 to 56 % one-shot).
 #
-# Source: Tung and Mori (2018), *CLIP-Q: Deep Network Compression Learning by In-Parallel Pruning-Quantization*, section 3: clipping (pruning) and partitioning
+# Source: Tung and Mori (2018), *CLIP-Q: Deep Network Compression Learning by In-Parallel Pruning-Quantization*: clipping (pruning) and partitioning
 # (quantizing) in every step, from full-precision weights that are updated all the while; Guo et al. (2016), *Dynamic Network Surgery*, for weights that return.
 #
 # *Worked example.* Four latent weights `[0.9, 0.5, 0.35, 0.1]`, s = 0.5: kept are 0.9 and 0.5. The third gets the gradient −0.4 though its forward value is 0; at a
 # learning rate of 0.5 it becomes 0.55, and now the second, 0.5, is the one that goes. With a fixed mask it would be 0 for ever.
 #
-# What to expect, from our own runs on the five seeds: at s = 0.8 and 3 bits one-shot 31 to 57 %; joint training from ten epochs of Adam at 0.001 to twenty at 0.01 82 to 96 %;
-# float training for five epochs, pruned and rounded at its end, no better than one-shot.
+# What to expect, from our own runs on the five seeds: at s = 0.8 and 3 bits one-shot 31 to 57 %; joint training 93 to 95 % with Hint 3's settings,
+# and 85 to 92 % (three seeds) with ten epochs of Adam at 0.001; float training for five epochs, pruned and rounded at its end, is no better than one-shot.
 #
 # <details><summary>Hint 1</summary>Exercise 6 of 07 had latent weights and a quantizer in the forward pass. What else has to happen between the two, in every step?</details>
 # <details><summary>Hint 2</summary>For each weight: <code>q = mask * round(w / scale).clamp(-top, top) * scale</code>, all from <code>w.detach()</code>, then
@@ -666,7 +667,7 @@ exam.score()
 # %% [markdown]
 # ### See it: what joint buys, and where it buys nothing
 #
-# With exercise 5 done, run this cell. The small MLP of seed 1, with 3 bits and more and more zeros: pruned and rounded in one shot; the same, then trained with
+# With exercises 1 and 5 done, run this cell. The small MLP of seed 1, with 3 bits and more and more zeros: pruned and rounded in one shot; the same, then trained with
 # *its* masks for ever (the sequence); and your `joint_train`, which may take weights back. No marks.
 
 # %%
@@ -676,12 +677,9 @@ data, sparsities = digits(), (0.5, 0.7, 0.8, 0.9, 0.95)
 def one_shot(model, s, bits):
     """A copy, pruned and rounded tensor by tensor."""
     network = copy.deepcopy(model)
-    with torch.no_grad():
-        for w in network.parameters():
-            if w.dim() > 1:
-                w.view(-1)[w.abs().flatten().argsort()[:round(s * w.numel())]] = 0
-                scale = w.abs().max() / (2 ** (bits - 1) - 1)
-                w.copy_((w / scale).round() * scale)
+    for w in network.parameters():
+        if w.dim() > 1:
+            w.data = torch.as_tensor(np.asarray(prune_then_quantize(w.detach(), s, bits)[0])).float()
     return network
 
 
@@ -742,7 +740,7 @@ for label, curve in curves.items():
 # quantization together.
 #
 # *Worked example.* The target ratio is 16, so 2 bits per weight. 1776 weights with s = 0.6 and b = 3: 1776 + 710·3 + 64 = 3970 bits, ratio 32·1776/3970 = 14.3, go on; s = 0.7: 1776 + 533·3 + 64 = 3439,
-# ratio 16.5, stop here, if the accuracy is there. One shot at (0.7, 3) reads 54 to 87 % on our five seeds; retrained in every round, 93 to 96 %.
+# ratio 16.5, stop here, if the accuracy is there. One shot at (0.7, 3) reads 54 to 87 % on our five seeds; retrained in every round, 92 to 96 %.
 #
 # <details><summary>Hint 1</summary>A loop that ends when the size is right has checked one half. What do you do in a round whose size is right and whose accuracy is not?</details>
 # <details><summary>Hint 2</summary>Train again, with sparsity and bits as they are. Keep latent float weights from round to round, and measure the pruned and rounded copy.</details>
@@ -855,7 +853,7 @@ _other = (*_data[:2], _data[2][:200], _data[3][:200])
 exam.law("targets out of reach without training", _meets_the_target, [
     case("ratio 16 and accuracy 0.88, seed 1", models.load("small_mlp", 1), _data, {"ratio": 16, "accuracy": 0.88}),
     case("ratio 16 and accuracy 0.88, seed 3 in train mode, with gradients", _learning, _data, {"ratio": 16, "accuracy": 0.88}),
-    case("ratio 20 and accuracy 0.8, seed 4", models.load("small_mlp", 4), _data, {"ratio": 20, "accuracy": 0.8}),
+    case("ratio 19 and accuracy 0.82, seed 4", models.load("small_mlp", 4), _data, {"ratio": 19, "accuracy": 0.82}),
 ], weight=3, probe=iterate_and_look)
 exam.law("easier targets", _meets_the_target, [
     case("ratio 11 and accuracy 0.92, seed 0, 200 validation pictures", models.load("small_mlp", 0), _other, {"ratio": 11, "accuracy": 0.92}),
@@ -868,7 +866,7 @@ exam.score()
 # ### See it: your point on the front
 #
 # The leaderboard of this assignment: the small MLP with seed 0, bits per weight across (mask and scales counted), validation accuracy up. With exercises
-# 4, 5 and 6 done, run this cell. The untouched network needs 32 bits; the corners are pruning alone and quantization alone; yours are searched, trained
+# 1, 4, 5 and 6 done, run this cell. The untouched network needs 32 bits; the corners are pruning alone and quantization alone; yours are searched, trained
 # jointly, and iterated to a target. The reference's points were measured with our own answers to the same exercises. Do you beat them? No marks.
 
 # %%
@@ -894,25 +892,30 @@ corners = {"pruning alone": {1 + 32 * (1 - s): pruned_alone(s) for s in (0.98, 0
            "quantization alone": {bits + 32 * len(counts) / sum(counts): accuracy(one_shot(model, 0, bits), data) for bits in range(2, 9)}}
 searched = {budget: joint_search(model, data, budget) for budget in (1.5, 2.0, 2.5)}
 trained = {bits_per_weight(s, bits): accuracy(joint_train(model, data, s, bits)[0], data) for s, bits in ((0.9, 3), (0.8, 3), (0.5, 2), (0.5, 4))}
+unpruned = {bits + 32 * len(counts) / sum(counts): accuracy(joint_train(model, data, 0.0, bits)[0], data) for bits in (2, 3, 4)}
 last = iterate_to_target(model, data, {"ratio": 16, "accuracy": 0.88})[1][-1]
 yours = {"yours: joint_search, one shot": {found["size"] / sum(counts): accuracy(found["model"], data) for found in searched.values()},
-         "yours: joint_train": trained, "yours: iterate_to_target": {32 / last["ratio"]: last["accuracy"]}}
-reference = {1.34: 0.0, 1.64: 0.0, 2.04: 0.0, 3.04: 0.0}
-ax = plt.subplots(figsize=(7.5, 4.4))[1]
+         "yours: joint_train": trained, "yours: joint_train with s = 0, no mask": unpruned, "yours: iterate_to_target": {32 / last["ratio"]: last["accuracy"]}}
+reference = {1.34: 0.874, 1.64: 0.934, 2.04: 0.972, 3.04: 0.968}
+ax = plt.subplots(figsize=(7.5, 5))[1]
 for (label, points), (colour, marker, line) in zip(
         (corners | yours | {"the reference, trained jointly": reference}).items(),
-        ((plots.PALE, "v", "-"), (plots.GREY, "s", "-"), (plots.BLUE, "o", ""), (plots.ORANGE, "D", ""), (plots.GREEN, "^", ""), ("black", "x", ":"))):
+        ((plots.PALE, "v", "-"), (plots.GREY, "s", "-"), (plots.BLUE, "o", ""), (plots.ORANGE, "D", ""), (plots.PURPLE, "P", ""), (plots.GREEN, "^", ""), ("black", "x", ":"))):
     ax.plot(list(points), list(points.values()), color=colour, marker=marker, linestyle=line, markersize=7, label=label)
 ax.plot([32], [accuracy(model, data)], color="black", marker="*", markersize=11, linestyle="", label="the untouched network")
 ax.set(xscale="log", xticks=[1, 2, 3, 4, 6, 8, 16, 32], xticklabels=[1, 2, 3, 4, 6, 8, 16, 32], xlim=(1.1, 38), ylim=(0, 1.03),
        xlabel="bits per weight, mask and scales included (logarithmic)", ylabel="validation accuracy")
 ax.minorticks_off()
-ax.legend(loc="center right", fontsize=9)
+ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.15), ncols=2, fontsize=9)
 plt.show()
 for label, points in (corners | yours).items():
     print(f"{label:32}", "  ".join(f"{size:.2f}: {score:.1%}" for size, score in sorted(points.items()) if size < 6))
 
 # %% [markdown]
+# Read the figure from right to left. Down to 4 bits quantization alone, in one shot, is as good as anything. Below, in one shot, the pair of sparsity and bits leaves both corners
+# behind. Trained, two bits for every weight are enough, without any mask, and pruning buys nothing there. What the zeros buy begins below 2 bits per weight, where
+# no uniform grid follows.
+#
 # ## 7. Deep Compression, down to the bytes
 #
 # A size from a formula is a promise. Deep Compression keeps it: prune, let the kept weights share a few values, Huffman code what is left, and *write it
@@ -936,7 +939,8 @@ for label, points in (corners | yours).items():
 #
 # *Worked example.* 1000 weights, half of them 0, the others equally often one of 4 values: symbols with shares 0.5, 0.125 (four times). Code lengths 1 and 3: 500·1 + 500·3 = 2000 bits; the
 # codebook 4·32 = 128. 32000/2128 = 15.0, before shapes, code lengths and biases. Small networks pay dearly for those: of the 1810 numbers of the small MLP 34 are
-# biases, 1088 bits that nobody touches. Our reference gets 6.7 to 6.9, where the weights alone would get 9 or so.
+# biases, 1088 bits that nobody touches. Our reference gets
+# 7.2 to 7.3; of its 1008 bytes for seed 0 the coded weights take 590, the codebooks 120, the biases 136, and names, shapes and code lengths 162.
 #
 # <details><summary>Hint 1</summary>What would you have to send a friend who has your <code>decompress</code> and an empty kernel? All of that is the blob.</details>
 # <details><summary>Hint 2</summary>Per weight tensor: shape, codebook (float32 bytes), code lengths, coded bits. From the lengths alone both sides build the same
@@ -1163,11 +1167,11 @@ for number in range(5):
 # - Every order begins with `model` itself. The steps get the whole of `data`. With no steps, the empty tuple has the accuracy of `model`. Arguments are not changed.
 #
 # Source: the claim is measured here, on this network. Han et al. (2016) prune before they share weights; Polino, Pascanu and Alistarh (2018), *Model Compression via Distillation and
-# Quantization*, section 3, distil while they quantize.
+# Quantization*, distil while they quantize.
 #
-# *Worked example.* Two steps on the weights `[0.9, 0.5, 0.3, 0.2]`: "prune", the smaller half goes; "halve", divide by 2, then all below 0.2 goes. Prune first: `[0.9, 0.5, 0, 0]` →
-# `[0.45, 0.25, 0, 0]`. Halve first: `[0.45, 0.25, 0, 0]`: the same, as it happens. With the limit at 0.3: prune first gives `[0.45, 0, 0, 0]`, halve first too. They differ when a step changes
-# what the next one *ranks*: `[0.9, 0.5, 0.48, 0.2]` rounded to thirds of 0.9 is `[0.9, 0.6, 0.6, 0.3]`, and now 0.5 and 0.48 tie.
+# *Worked example.* Two steps on the weights `[4, 3, 2, -1]`: "centre" subtracts their mean, "prune" zeroes the smaller half. Centre first: the mean is 2, `[2, 1, 0, -3]`, then
+# `[2, 0, 0, -3]`. Prune first: `[4, 3, 0, 0]`, mean 1.75, then `[2.25, 1.25, -1.75, -1.75]`: other weights, and not one zero. The table for these steps has two entries, under
+# `("centre", "prune")` and `("prune", "centre")`.
 #
 # <details><summary>Hint 1</summary>Three steps, six orders. Which module of the standard library lists them?</details>
 # <details><summary>Hint 2</summary><code>itertools.permutations(steps)</code> gives tuples of names, which are the keys already; of nothing it gives one empty tuple.</details>
@@ -1345,8 +1349,9 @@ for order, score in sorted(table.items(), key=lambda entry: -entry[1]):
 # You have the whole line: `prune_then_quantize` and the 2:4 pattern for one tensor, `joint_search` for the split of a budget, `joint_train` for masks and grids that listen to the loss,
 # `iterate_to_target` for a contract in numbers, `deep_compression` for the bytes.
 #
-# Count what joint bought. At 1.5 to 2.5 bits per weight, in one shot, both corners are far behind the right pair. At 4 or 5 bits quantization alone is as good: the mask
-# costs a bit and saves little. Training changes the picture more than any search: what one shot reads at 3 bits and 80 % zeros, 31 %, becomes 95 %, and
-# up to 70 % zeros the plain sequence does it as well. Beyond, at 90 and 95 %, the masks matter, and letting them move is worth 15 points on this network.
+# Count what joint bought. At 1.5 to 2.5 bits per weight, in one shot, the right pair is ahead of both corners. At 4 or 5 bits quantization alone is as good: the mask
+# costs a bit and saves little. Training changes the picture more than any search: what one shot reads at 3 bits and 80 % zeros, 31 % on one network, becomes 95 %, and
+# up to 70 % zeros the plain sequence does it as well. Beyond, at 90 and 95 %, the masks matter, and letting them move was worth 15 points on that network. And once it is trained, two bits
+# for every weight read as well as anything of that size: joint compression is for what must be smaller still.
 #
 # And the order mattered, on one network with one seed. Open questions: what is any of it worth in milliseconds and joules on a device, and how would you tell an effect from noise (12)?
