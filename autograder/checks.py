@@ -15,6 +15,10 @@ from .proxy import Callback, Opaque, Proxy
 wall = contextvars.ContextVar("wall", default=None)
 
 
+class BadCase(Exception):
+    """A case on which the reference raises, and whose words do not say so: by accident, every answer that raises would pass it."""
+
+
 @dataclass(frozen=True)
 class Case:
     """Arguments for one call, and what they are in words that a student may read."""
@@ -166,6 +170,8 @@ class Exam:
         self.groups.append(group)
         for number, one in enumerate(cases):
             wanted = _local(self.references[name], probe, one.args, number)
+            if wanted.raised and wanted.raised.__name__ not in one.description:
+                raise BadCase(f"{one.description}: the reference raises {wanted.raised.__name__}; mend the case, or name the exception in its words")
             outcome = _ask(self.answers[name], probe, one.args, number)
             group.calls.append((name, probe, one, outcome))
             reason = judge(outcome, wanted, one.args)

@@ -11,7 +11,7 @@ import traceback
 from dataclasses import dataclass
 
 from .assignment import grade_id, split_test
-from .checks import wall
+from .checks import BadCase, wall
 from .proxy import Conversation, Crashed, Forged, Opaque, TimedOut
 from .session import wait
 
@@ -112,12 +112,13 @@ def _examine(cell, scope, conversation, mistakes, own_names) -> Verdict:
     for part, source in (("visible", visible), ("hidden", hidden)):
         try:
             given = run_cell(source, scope)
+        except BadCase as error:
+            return _wrong_test(str(error))
         except Exception as error:
             failed = failed or _failure(error, source, part, conversation)
         else:
             if given is not None and (type(given) not in (float, int) or not 0 <= given <= points):
-                return Verdict(0.0, "error", message="the test itself is wrong, tell your instructor: "
-                                                     f"{grade_id(cell)}: the last line must give a number from 0 to {points}")
+                return _wrong_test(f"{grade_id(cell)}: the last line must give a number from 0 to {points}")
             score = score if given is None else float(given)
     failures = [group for exam in conversation.exams for group in exam.failures()]
     if failed is None and score == points:
@@ -132,6 +133,10 @@ def _examine(cell, scope, conversation, mistakes, own_names) -> Verdict:
     if known:
         return Verdict(score, status, known.name, known.diagnosis)
     return Verdict(score, status, failures[0].mistake if failures else None, message)
+
+
+def _wrong_test(why: str) -> Verdict:
+    return Verdict(0.0, "error", message=f"the test itself is wrong, tell your instructor: {why}")
 
 
 def run_cell(source: str, scope: dict):

@@ -110,8 +110,10 @@ class Trials:
         limits = grader.limits
         if all(trial.kind == "mutant" for trial in shared):
             limits = quick(limits, max(seconds.get(trial.exercise, 0.0) for trial in shared))
-        told = results(grader.ask(self.notebook({name: source for trial in shared for name, source in trial.answers.items()}), limits))
-        return [(trial, told) for trial in shared]
+        told = grader.ask(self.notebook({name: source for trial in shared for name, source in trial.answers.items()}), limits)
+        if told is None and len(shared) > 1:            # stopped as a whole: which of them was to blame?
+            return [one for trial in shared for one in self._grade(grader, [trial], seconds)]
+        return [(trial, results(told)) for trial in shared]
 
 
 def submissions(trials: list[Trial]) -> list[list[Trial]]:
