@@ -36,8 +36,8 @@ def _on_grid(w, bits, scale=None, rounding=torch.round):
     return rounding(w / scale) * scale if scale > 0 else w * 0
 
 
-@mistake("prune_then_quantize", "You used an affine grid from the least to the largest weight, and its levels miss zero: every pruned weight became a small number. Use the symmetric grid, "
-         "codes −(2**(bits−1) − 1) to 2**(bits−1) − 1 with one scale.")
+@mistake("prune_then_quantize", "You used an affine grid from the least to the largest weight, and its levels miss zero: every pruned "
+         "weight became a small number. Use the symmetric grid, codes −(2**(bits−1) − 1) to 2**(bits−1) − 1 with one scale.")
 def affine_grid(w, s, bits):
     _in_range(s)
     mask = _mask(w, s)
@@ -46,13 +46,15 @@ def affine_grid(w, s, bits):
     return ((kept - kept.min()) / step).round() * step + kept.min() if step > 0 else kept, mask
 
 
-@mistake("prune_then_quantize", "You quantized w instead of what was kept of it, so that pruned weights came back. Multiply by the mask first (or last).")
+@mistake("prune_then_quantize", "You quantized w instead of what was kept of it, so that pruned weights came back. Multiply by the "
+         "mask first (or last).")
 def revived(w, s, bits):
     _in_range(s)
     return _on_grid(w, bits), _mask(w, s)
 
 
-@mistake("prune_then_quantize", "You quantized first and ranked the rounded weights. Rounding makes ties of weights that differ, so the wrong ones go: choose the mask from w.")
+@mistake("prune_then_quantize", "You quantized first and ranked the rounded weights. Rounding makes ties of weights that differ, so "
+         "the wrong ones go: choose the mask from w.")
 def quantized_first(w, s, bits):
     _in_range(s)
     w_hat = _on_grid(w, bits)
@@ -67,7 +69,8 @@ def signed(w, s, bits):
     return _on_grid(w * mask, bits), mask
 
 
-@mistake("prune_then_quantize", "You made the mask from the zeros of w_hat. A kept weight that rounds to 0 is not pruned: exactly round(s * n) elements of the mask are False.")
+@mistake("prune_then_quantize", "You made the mask from the zeros of w_hat. A kept weight that rounds to 0 is not pruned: exactly "
+         "round(s * n) elements of the mask are False.")
 def mask_of_the_zeros(w, s, bits):
     _in_range(s)
     w_hat = _on_grid(w * _mask(w, s), bits)
@@ -95,7 +98,8 @@ def halves_away(w, s, bits):
     return _on_grid(w * mask, bits, rounding=lambda v: v.sign() * (v.abs() + 0.5).floor()), mask
 
 
-@mistake("prune_then_quantize", "Your scale divides by 2**(bits − 1), as if that were the largest code. On the symmetric grid it is 2**(bits − 1) − 1.")
+@mistake("prune_then_quantize", "Your scale divides by 2**(bits − 1), as if that were the largest code. On the symmetric grid it is "
+         "2**(bits − 1) − 1.")
 def one_code_too_many(w, s, bits):
     _in_range(s)
     mask = _mask(w, s)
@@ -103,7 +107,8 @@ def one_code_too_many(w, s, bits):
     return _on_grid(kept, bits, kept.abs().max() / 2 ** (bits - 1)), mask
 
 
-@mistake("prune_then_quantize", "Your scale divides by 2**bits − 1: that many codes have no sign left. The largest code is 2**(bits − 1) − 1.")
+@mistake("prune_then_quantize", "Your scale divides by 2**bits − 1: that many codes have no sign left. The largest code is 2**(bits − "
+         "1) − 1.")
 def no_bit_for_the_sign(w, s, bits):
     _in_range(s)
     mask = _mask(w, s)
@@ -170,7 +175,8 @@ def along_the_output(w):
     return _fours(turned, turned.abs()).movedim(-1, 0)
 
 
-@mistake("mask_2_4", "You kept the larger half of all weights. Half of the whole is not two of every four: each aligned four has its own ranking.")
+@mistake("mask_2_4", "You kept the larger half of all weights. Half of the whole is not two of every four: each aligned four has its "
+         "own ranking.")
 def half_of_all(w):
     return _least(w.abs(), w.numel() // 2)
 
@@ -197,13 +203,15 @@ def strided_fours(w):
     return torch.zeros(parts.shape, dtype=torch.bool).scatter_(1, parts.topk(2, dim=1).indices, True).reshape(w.shape)
 
 
-@mistake("mask_2_4", "You kept every weight that is not smaller than the second largest of its four, so that ties keep three or four. Exactly two stay.")
+@mistake("mask_2_4", "You kept every weight that is not smaller than the second largest of its four, so that ties keep three or four. "
+         "Exactly two stay.")
 def ties_keep_more(w):
     fours = w.abs().reshape(-1, 4)
     return (fours >= fours.topk(2, dim=1).values[:, 1:]).reshape(w.shape)
 
 
-@mistake("mask_2_4", "You kept only weights that are not 0, so that some fours keep fewer than two. Exactly two stay, whatever they are.")
+@mistake("mask_2_4", "You kept only weights that are not 0, so that some fours keep fewer than two. Exactly two stay, whatever they "
+         "are.")
 def zeros_not_kept(w):
     return _fours(w, w.abs()) & (w != 0)
 
@@ -247,7 +255,8 @@ class one_bit_index:
     unpack_2_4 = _unpack
 
 
-@mistake("pack_2_4", "The two values of a four stand in the order of their size. Their indices must ascend: sort them before you fetch the values.")
+@mistake("pack_2_4", "The two values of a four stand in the order of their size. Their indices must ascend: sort them before you fetch "
+         "the values.")
 class order_lost:
     def pack_2_4(w):
         return _pairs(w, w.reshape(-1, 4).abs().topk(2, dim=1).indices)
@@ -274,7 +283,8 @@ class index_in_the_row:
         return _unpack(values, indices % 4)
 
 
-@mistake("pack_2_4", "You collected the values that are not 0, which works only where every four has two. A four with fewer is filled up with zeros.")
+@mistake("pack_2_4", "You collected the values that are not 0, which works only where every four has two. A four with fewer is filled "
+         "up with zeros.")
 class only_what_is_not_zero:
     def pack_2_4(w):
         positions = (w != 0).nonzero(as_tuple=True)
@@ -284,7 +294,8 @@ class only_what_is_not_zero:
     unpack_2_4 = _unpack
 
 
-@mistake("pack_2_4", "Where a four has fewer than two values you gave one position twice. The two positions of a four are different and ascend.")
+@mistake("pack_2_4", "Where a four has fewer than two values you gave one position twice. The two positions of a four are different "
+         "and ascend.")
 class position_twice:
     def pack_2_4(w):
         values, indices = _pack(w)
@@ -345,14 +356,16 @@ def _search(model, data, budget, score=accuracy, size=_size, told=_size, pairs=t
     return {"sparsity": s, "bits": bits, "model": keep(model, s, bits), "size": told(model, s, bits)}
 
 
-@mistake("joint_search", "You fixed the sparsity first, at what the float network bears, and gave the bits what was left: at a small budget nothing, or a grid far too coarse. Search pairs.")
+@mistake("joint_search", "You fixed the sparsity first, at what the float network bears, and gave the bits what was left: at a small "
+         "budget nothing, or a grid far too coarse. Search pairs.")
 def sparsity_first(model, data, budget):
     dense = accuracy(model, data)
     s = max(s for s in SPARSITIES if accuracy(_one_shot(model, s, 0), data) >= dense - 0.03)
     return _search(model, data, budget, pairs=[(s, bits) for bits in WIDTHS])
 
 
-@mistake("joint_search", "You fixed the bits first, at what the dense network bears, and pruned until it fitted. The best pair has fewer bits and more weights: search pairs.")
+@mistake("joint_search", "You fixed the bits first, at what the dense network bears, and pruned until it fitted. The best pair has "
+         "fewer bits and more weights: search pairs.")
 def bits_first(model, data, budget):
     dense = accuracy(model, data)
     bits = min(b for b in WIDTHS if accuracy(_one_shot(model, 0, b), data) >= dense - 0.02)
@@ -366,7 +379,8 @@ def mask_forgotten(model, data, budget):
     return _search(model, data, budget, size=size, told=size)
 
 
-@mistake("joint_search", "You reported the size as the formula has it, but searched under a budget without the mask: what you found is too large.")
+@mistake("joint_search", "You reported the size as the formula has it, but searched under a budget without the mask: what you found is "
+         "too large.")
 def mask_forgotten_in_the_search(model, data, budget):
     return _search(model, data, budget, size=lambda model, s, bits: _size(model, s, bits, mask=0))
 
@@ -475,12 +489,14 @@ def _joint(model, data, s, bits, compress=None, store=None, masks=None, fixed=Fa
     return model, masks(hat) if masks else found
 
 
-@mistake("joint_train", "Your masks are final before the training begins: that is the sequence. Choose the mask again in every step, from the latent weights, and let the gradient reach the pruned ones too.")
+@mistake("joint_train", "Your masks are final before the training begins: that is the sequence. Choose the mask again in every step, "
+         "from the latent weights, and let the gradient reach the pruned ones too.")
 def masks_frozen(model, data, s, bits):
     return _joint(model, data, s, bits, fixed=True)
 
 
-@mistake("joint_train", "Your codebook was made of all weights, the clipped zeros among them: a centre near 0 took them in, and they are not 0 any more. Make it of the kept weights; 0 is a value of its own.")
+@mistake("joint_train", "Your codebook was made of all weights, the clipped zeros among them: a centre near 0 took them in, and they "
+         "are not 0 any more. Make it of the kept weights; 0 is a value of its own.")
 def codebook_holds_the_zeros(model, data, s, bits):
     def shared(name, w):
         kept = (w * _mask(w, s)).flatten()
@@ -493,7 +509,8 @@ def codebook_holds_the_zeros(model, data, s, bits):
     return _joint(model, data, s, bits, compress=shared)
 
 
-@mistake("joint_train", "You trained in float, then pruned and rounded: the network has never felt either, and is no better for it. Prune and round in every forward pass.")
+@mistake("joint_train", "You trained in float, then pruned and rounded: the network has never felt either, and is no better for it. "
+         "Prune and round in every forward pass.")
 def float_then_one_shot(model, data, s, bits):
     _in_range(s)
     network = _one_shot(fit(copy.deepcopy(model), data, 5), s, bits)
@@ -506,12 +523,14 @@ def never_trained(model, data, s, bits):
     return _one_shot(model, s, bits), {name: _mask(p.detach(), s) for name, p in model.named_parameters() if p.dim() > 1}
 
 
-@mistake("joint_train", "No gradient reaches the latent weights, as rounding stops it; only the biases learnt. Use w + (compressed - w).detach().")
+@mistake("joint_train", "No gradient reaches the latent weights, as rounding stops it; only the biases learnt. Use w + (compressed - "
+         "w).detach().")
 def gradient_stopped(model, data, s, bits):
     return _joint(model, data, s, bits, straight=False)
 
 
-@mistake("joint_train", "Your masks are False wherever a weight is 0, kept weights that were rounded to 0 included. Exactly round(s * n) are False.")
+@mistake("joint_train", "Your masks are False wherever a weight is 0, kept weights that were rounded to 0 included. Exactly round(s * "
+         "n) are False.")
 def masks_of_the_zeros(model, data, s, bits):
     return _joint(model, data, s, bits, masks=lambda hat: {name: w != 0 for name, w in hat.items()})
 
@@ -576,7 +595,8 @@ def trains_the_given_model(model, data, s, bits):
     return _joint(model, data, s, bits, in_place=True)
 
 
-@mistake("joint_train", "You returned the masks of some layers (or with other keys). There is one for each weight, under its parameter name.")
+@mistake("joint_train", "You returned the masks of some layers (or with other keys). There is one for each weight, under its parameter "
+         "name.")
 def masks_by_layer(model, data, s, bits):
     found, masks = _joint(model, data, s, bits)
     return found, {name.removesuffix(".weight"): mask for name, mask in masks.items()}
@@ -600,7 +620,8 @@ def _iterate(model, data, target, done, epochs=5, mask=1, told=None, final=None,
             for w in _weights(result):
                 w.copy_(compress("", w))
         score = accuracy(result, data)
-        history.append({"sparsity": s, "bits": bits, "ratio": 32 * total / _size(latent, s, bits, mask), "accuracy": score if told is None else told(latent, result, data)})
+        claimed = score if told is None else told(latent, result, data)
+        history.append({"sparsity": s, "bits": bits, "ratio": 32 * total / _size(latent, s, bits, mask), "accuracy": claimed})
         if done(history[-1], target, score):
             break
     if in_place:
@@ -617,7 +638,8 @@ def _size_alone(entry, target, score):
     return entry["ratio"] >= target["ratio"]
 
 
-@mistake("iterate_to_target", "You never retrain. One shot at this size is far below the accuracy that is asked for: train in every round, with the weights pruned and rounded.")
+@mistake("iterate_to_target", "You never retrain. One shot at this size is far below the accuracy that is asked for: train in every "
+         "round, with the weights pruned and rounded.")
 def never_retrains(model, data, target):
     return _iterate(model, data, target, _both, epochs=0)
 
@@ -647,12 +669,14 @@ def accuracy_on_training_pictures(model, data, target):
     return _iterate(model, data, target, _both, told=lambda latent, result, data: accuracy(result, data[:2]))
 
 
-@mistake("iterate_to_target", "You returned the latent float network. Return the pruned and rounded one, whose ratio and accuracy the history gives.")
+@mistake("iterate_to_target", "You returned the latent float network. Return the pruned and rounded one, whose ratio and accuracy the "
+         "history gives.")
 def latent_network_returned(model, data, target):
     return _iterate(model, data, target, _both, final=lambda latent, result: latent)
 
 
-@mistake("iterate_to_target", "You trained the compressed network once more after the last round, in float: its weights have left the grid.")
+@mistake("iterate_to_target", "You trained the compressed network once more after the last round, in float: its weights have left the "
+         "grid.")
 def trained_off_the_grid(model, data, target):
     found, history = _iterate(model, data, target, _both)
     return fit(found, data, 2), history
@@ -761,7 +785,8 @@ def _deep_compression(model):
     return blob, _ratio(model, len(blob))
 
 
-@mistake("deep_compression", "Your ratio counts the coded bits alone. Codebook, code lengths, shapes and biases are in the blob, and the blob is what is stored: 8 * len(blob).")
+@mistake("deep_compression", "Your ratio counts the coded bits alone. Codebook, code lengths, shapes and biases are in the blob, and "
+         "the blob is what is stored: 8 * len(blob).")
 class coded_bits_alone:
     def deep_compression(model):
         stored = _deep(model)
@@ -770,7 +795,8 @@ class coded_bits_alone:
     decompress = _decompress
 
 
-@mistake("deep_compression", "Your ratio leaves out the codebooks. They are in the blob, and the ratio is that of the blob: 8 * len(blob).")
+@mistake("deep_compression", "Your ratio leaves out the codebooks. They are in the blob, and the ratio is that of the blob: 8 * "
+         "len(blob).")
 class ratio_without_codebook:
     def deep_compression(model):
         stored = _deep(model)
@@ -780,7 +806,8 @@ class ratio_without_codebook:
     decompress = _decompress
 
 
-@mistake("deep_compression", "Your ratio compares the weights alone. It counts every element of the state dict: 32 * elements / (8 * len(blob)).")
+@mistake("deep_compression", "Your ratio compares the weights alone. It counts every element of the state dict: 32 * elements / (8 * "
+         "len(blob)).")
 class weights_alone:
     def deep_compression(model):
         blob = _write(_deep(model))
@@ -801,7 +828,8 @@ class ratio_inverted:
 _kept_aside = {}
 
 
-@mistake("deep_compression", "Your decompress needs something that deep_compression left in a variable. In another process there is only the blob: write everything into it.")
+@mistake("deep_compression", "Your decompress needs something that deep_compression left in a variable. In another process there is "
+         "only the blob: write everything into it.")
 class remembered:
     def deep_compression(model):
         stored = _deep(model)
@@ -816,7 +844,8 @@ class remembered:
 _codebooks = {}
 
 
-@mistake("deep_compression", "Your decompress finds the codebooks in a variable that deep_compression left. In another process there is only the blob: write them into it.")
+@mistake("deep_compression", "Your decompress finds the codebooks in a variable that deep_compression left. In another process there "
+         "is only the blob: write them into it.")
 class codebook_remembered:
     def deep_compression(model):
         stored = _deep(model)
@@ -825,7 +854,8 @@ class codebook_remembered:
         return blob, _ratio(model, len(blob))
 
     def decompress(blob):
-        return _read([entry[:4] if entry[4:] == (None,) else (*entry[:3], _codebooks[entry[0]], entry[3]) for entry in pickle.loads(zlib.decompress(blob))])
+        stored = pickle.loads(zlib.decompress(blob))
+        return _read([entry[:4] if entry[4:] == (None,) else (*entry[:3], _codebooks[entry[0]], entry[3]) for entry in stored])
 
 
 @mistake("deep_compression", "You stored the biases as float16. Only weights are shared; everything else comes back exactly.")
@@ -838,7 +868,8 @@ class biases_halved:
         return {name: tensor.float() if tensor.dtype == torch.float16 else tensor for name, tensor in _decompress(blob).items()}
 
 
-@mistake("deep_compression", "You stored everything as float32. A buffer of whole numbers, such as batch norm's counter, comes back with its dtype, exactly.")
+@mistake("deep_compression", "You stored everything as float32. A buffer of whole numbers, such as batch norm's counter, comes back "
+         "with its dtype, exactly.")
 class buffers_as_floats:
     def deep_compression(model):
         blob = _write(_deep(model, lambda array: array.astype(np.float32)))
@@ -847,7 +878,8 @@ class buffers_as_floats:
     decompress = _decompress
 
 
-@mistake("deep_compression", "You stored the parameters and forgot the buffers: batch norm's mean and variance are in the state dict too.")
+@mistake("deep_compression", "You stored the parameters and forgot the buffers: batch norm's mean and variance are in the state dict "
+         "too.")
 class buffers_forgotten:
     def deep_compression(model):
         names = {name for name, _ in model.named_parameters()}
@@ -857,7 +889,8 @@ class buffers_forgotten:
     decompress = _decompress
 
 
-@mistake("deep_compression", "You share all tensors, biases too. Only weights, parameters of at least two dimensions, are pruned and shared; the rest comes back exactly.")
+@mistake("deep_compression", "You share all tensors, biases too. Only weights, parameters of at least two dimensions, are pruned and "
+         "shared; the rest comes back exactly.")
 class biases_shared:
     def deep_compression(model):
         blob = _write(_deep(model, lambda array: (np.round(array, 2) if array.dtype == np.float32 else array)))
@@ -874,7 +907,8 @@ class off_by_one:
         return _read(pickle.loads(zlib.decompress(blob)), shift=1)
 
 
-@mistake("deep_compression", "You pruned and zipped the floats, but shared nothing: a tensor has more than 256 values, and the ratio shows it.")
+@mistake("deep_compression", "You pruned and zipped the floats, but shared nothing: a tensor has more than 256 values, and the ratio "
+         "shows it.")
 class nothing_shared:
     def deep_compression(model):
         state = {name: tensor.clone() for name, tensor in model.state_dict().items()}
@@ -897,7 +931,8 @@ class nothing_pruned:
     decompress = _decompress
 
 
-@mistake("deep_compression", "A tensor with a single symbol gets a code of length 0 in your Huffman tree, and nothing can be read back from no bits. Give a single symbol one bit.")
+@mistake("deep_compression", "A tensor with a single symbol gets a code of length 0 in your Huffman tree, and nothing can be read back "
+         "from no bits. Give a single symbol one bit.")
 class zero_bits_for_one_symbol:
     def deep_compression(model):
         blob = _write(_deep(model, single=0))
@@ -938,7 +973,8 @@ def goes_on(model, data, steps):
 
 @mistake("pipeline_order", "Your steps run last name first. The first name of the tuple is the first step.")
 def last_first(model, data, steps):
-    return _orders(model, data, steps, orders=lambda steps: [order[::-1] for order in itertools.permutations(steps)], key=lambda order: tuple(order[::-1]))
+    turned = {order: order[::-1] for order in itertools.permutations(steps)}
+    return _orders(model, data, steps, orders=lambda steps: turned.values(), key=lambda order: order[::-1])
 
 
 @mistake("pipeline_order", "You tried one order only, that of the dictionary. There are n! of n steps.")
@@ -956,7 +992,8 @@ def partial_orders_too(model, data, steps):
     return _orders(model, data, steps, orders=lambda steps: itertools.chain(*(itertools.permutations(steps, r) for r in range(len(steps) + 1))))
 
 
-@mistake("pipeline_order", "You used every step more than once: itertools.product repeats. itertools.permutations gives each order once.")
+@mistake("pipeline_order", "You used every step more than once: itertools.product repeats. itertools.permutations gives each order "
+         "once.")
 def with_repetition(model, data, steps):
     return _orders(model, data, steps, orders=lambda steps: itertools.product(steps, repeat=len(steps)))
 
@@ -981,7 +1018,8 @@ def keys_of_text(model, data, steps):
     return _orders(model, data, steps, key=" -> ".join)
 
 
-@mistake("pipeline_order", "Every step gets the model that you were given, so that only the last one counts. Each gets what the one before it gave.")
+@mistake("pipeline_order", "Every step gets the model that you were given, so that only the last one counts. Each gets what the one "
+         "before it gave.")
 def last_step_alone(model, data, steps):
     return {order: accuracy(steps[order[-1]](model, data) if order else model, data) for order in itertools.permutations(steps)}
 
