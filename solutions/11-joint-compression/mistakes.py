@@ -742,6 +742,8 @@ def _deep(model, bias=lambda array: array, s=0.5, single=1):
             stored.append((name, array.shape, array.dtype.str, array.tobytes()))
             continue
         symbols, codebook = _shared(array, s)
+        if not array.any():
+            symbols = [0] * array.size
         lengths = _lengths(Counter(symbols), single)
         words = _words(lengths)
         packed = np.packbits([int(bit) for symbol in symbols for bit in words[symbol]]).tobytes()
@@ -833,12 +835,12 @@ _kept_aside = {}
 class remembered:
     def deep_compression(model):
         stored = _deep(model)
-        _kept_aside["all"] = stored
         blob = _write([entry[-1] for entry in stored])
+        _kept_aside[blob] = stored
         return blob, _ratio(model, len(blob))
 
     def decompress(blob):
-        return _read(_kept_aside["all"])
+        return _read(_kept_aside[blob])
 
 
 _codebooks = {}
@@ -849,13 +851,13 @@ _codebooks = {}
 class codebook_remembered:
     def deep_compression(model):
         stored = _deep(model)
-        _codebooks.update({entry[0]: entry[3] for entry in stored if len(entry) == 5})
         blob = _write([(*entry[:3], entry[4]) if len(entry) == 5 else (*entry, None) for entry in stored])
+        _codebooks[blob] = {entry[0]: entry[3] for entry in stored if len(entry) == 5}
         return blob, _ratio(model, len(blob))
 
     def decompress(blob):
-        stored = pickle.loads(zlib.decompress(blob))
-        return _read([entry[:4] if entry[4:] == (None,) else (*entry[:3], _codebooks[entry[0]], entry[3]) for entry in stored])
+        stored, books = pickle.loads(zlib.decompress(blob)), _codebooks[blob]
+        return _read([entry[:4] if entry[4:] == (None,) else (*entry[:3], books[entry[0]], entry[3]) for entry in stored])
 
 
 @mistake("deep_compression", "You stored the biases as float16. Only weights are shared; everything else comes back exactly.")
