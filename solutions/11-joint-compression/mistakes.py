@@ -602,7 +602,7 @@ def masks_by_layer(model, data, s, bits):
     return found, {name.removesuffix(".weight"): mask for name, mask in masks.items()}
 
 
-def _iterate(model, data, target, done, epochs=5, mask=1, told=None, final=None, in_place=False, rounds=12):
+def _iterate(model, data, target, done, epochs=3, mask=1, told=None, final=None, in_place=False, rounds=9):
     """The loop to a target, with parts of it exchanged."""
     latent = model if in_place else copy.deepcopy(model)
     total, s, bits, history = sum(p.numel() for p in _weights(latent)), 0.0, 8, []
