@@ -453,7 +453,7 @@ def _rounded(kept, bits, top=None):
     return (kept / scale).round().clamp(-top, top) * scale
 
 
-def _train(model, data, compress, epochs=20, rate=0.01, straight=True):
+def _train(model, data, compress, epochs=6, rate=0.01, straight=True):
     """Train latent weights whose forward values are compress(name, w), and leave the latent ones in the model."""
     (x, y), latent = data[:2], {name: p for name, p in model.named_parameters() if p.dim() > 1}
     optimizer = torch.optim.Adam(model.parameters(), lr=rate)
@@ -602,7 +602,7 @@ def masks_by_layer(model, data, s, bits):
     return found, {name.removesuffix(".weight"): mask for name, mask in masks.items()}
 
 
-def _iterate(model, data, target, done, epochs=3, mask=1, told=None, final=None, in_place=False, rounds=9):
+def _iterate(model, data, target, done, epochs=2, mask=1, told=None, final=None, in_place=False, rounds=9):
     """The loop to a target, with parts of it exchanged."""
     latent = model if in_place else copy.deepcopy(model)
     total, s, bits, history = sum(p.numel() for p in _weights(latent)), 0.0, 8, []
