@@ -414,23 +414,23 @@ exam.score()
 def joint_search(model, data, budget):
     """The sparsity and the bits under the budget (bits per weight) with the best validation accuracy."""
     ### BEGIN SOLUTION
-    counts, best, found = [p.numel() for p in model.parameters() if p.dim() > 1], -1, None
-    for s, bits in itertools.product([k / 20 for k in range(20)], range(2, 9)):
-        size = sum(n + (n - round(s * n)) * bits + 32 for n in counts)
-        if size > budget * sum(counts):
-            continue
-        candidate = copy.deepcopy(model)
-        with torch.no_grad():
-            for w in candidate.parameters():
-                if w.dim() > 1:
-                    w.view(-1)[w.abs().flatten().argsort()[:round(s * w.numel())]] = 0
-                    scale = w.abs().max() / (2 ** (bits - 1) - 1)
-                    w.copy_((w / scale).round() * scale)
-        if (score := accuracy(candidate, data)) > best:
-            best, found = score, {"sparsity": s, "bits": bits, "model": candidate, "size": size}
-    if found is None:
-        raise ValueError("nothing fits this budget")
-    return found
+    counts = [p.numel() for p in model.parameters() if p.dim() > 1]
+
+    def size(s, bits):
+        return sum(n + (n - round(s * n)) * bits + 32 for n in counts)
+
+    def compressed(s, bits):
+        network = copy.deepcopy(model)
+        for w in network.parameters():
+            if w.dim() > 1:
+                w.data.view(-1)[w.abs().flatten().argsort()[:round(s * w.numel())]] = 0
+                scale = w.data.abs().max() / (2 ** (bits - 1) - 1)
+                w.data = (w.data / scale).round() * scale
+        return network
+
+    pairs = [(k / 20, bits) for k in range(20) for bits in range(2, 9) if size(k / 20, bits) <= budget * sum(counts)]
+    s, bits = max(pairs, key=lambda pair: accuracy(compressed(*pair), data))       # of none: ValueError
+    return {"sparsity": s, "bits": bits, "model": compressed(s, bits), "size": size(s, bits)}
     ### END SOLUTION
 
 # %% test="joint_search" points=5
