@@ -429,6 +429,18 @@ def changes_the_model(model, data, budget):
     return found | {"model": model}
 
 
+@mistake("joint_search", "You pruned and rounded the biases too. Weights are the parameters with at least two dimensions; the rest stays.")
+def biases_too(model, data, budget):
+    def keep(model, s, bits):
+        network = _one_shot(model, s, bits)
+        for p in network.parameters():
+            if p.dim() == 1:
+                p.data = _on_grid(p.data * _mask(p.data, s), bits)
+        return network
+
+    return _search(model, data, budget, keep=keep)
+
+
 @mistake("joint_search", "The size is in bits; you gave bytes.")
 def size_in_bytes(model, data, budget):
     return _search(model, data, budget, told=lambda model, s, bits: _size(model, s, bits) / 8)

@@ -510,6 +510,8 @@ def _beats_the_corners(found, model, data, budget):
     assert size <= budget * sum(counts) + 0.5, "the size exceeds the budget"
     for name in names:
         _lies_on_a_grid(weights[name], s, bits)
+    assert all(np.allclose(np.asarray(weights[name]), value.numpy()) for name, value in model.state_dict().items() if name not in names), \
+        "a bias, or another tensor that is no weight, is not that of the model"
     score = accuracy(_rebuilt(model, weights), data)
     pruned = min((k / 1000 for k in range(1001) if sum(n + (n - round(k / 1000 * n)) * 32 for n in counts) <= budget * sum(counts)), default=1.0)
     widths = [b for b in range(2, 9) if sum(b * n + 32 for n in counts) <= budget * sum(counts)]
