@@ -428,8 +428,9 @@ def joint_search(model, data, budget):
                 w.data = (w.data / scale).round() * scale
         return network
 
-    pairs = [(k / 20, bits) for k in range(20) for bits in range(2, 9) if size(k / 20, bits) <= budget * sum(counts)]
-    s, bits = max(pairs, key=lambda pair: accuracy(compressed(*pair), data))       # of none: ValueError
+    pairs = itertools.product([k / 20 for k in range(20)], range(2, 9))
+    fitting = [pair for pair in pairs if size(*pair) <= budget * sum(counts)]
+    s, bits = max(fitting, key=lambda pair: accuracy(compressed(*pair), data))       # of none: ValueError
     return {"sparsity": s, "bits": bits, "model": compressed(s, bits), "size": size(s, bits)}
     ### END SOLUTION
 
