@@ -814,16 +814,15 @@ def iterate_to_target(model, data, target):
         scale = w.abs().max() / (2 ** (bits - 1) - 1)
         return (w / scale).round() * scale
 
-    optimizer = torch.optim.Adam(latent.parameters(), lr=0.01)
-    for _ in range(40):
+    optimizer = torch.optim.Adam(latent.parameters())
+    for _ in range(20):
         if ratio < target["ratio"]:
             s += 0.1
-        for _ in range(2):
-            for batch in torch.randperm(len(x)).split(128):
-                optimizer.zero_grad()
-                forward = {name: w + (compressed(w) - w).detach() for name, w in weights.items()}
-                F.cross_entropy(torch.func.functional_call(latent, forward, (x[batch],)), y[batch]).backward()
-                optimizer.step()
+        for batch in torch.randperm(len(x)).split(128):
+            optimizer.zero_grad()
+            forward = {name: w + (compressed(w) - w).detach() for name, w in weights.items()}
+            F.cross_entropy(torch.func.functional_call(latent, forward, (x[batch],)), y[batch]).backward()
+            optimizer.step()
         result = copy.deepcopy(latent)
         result.load_state_dict(latent.state_dict() | {name: compressed(w) for name, w in weights.items()})
         ratio, score = 32 * sum(counts) / sum(n + (n - round(s * n)) * bits + 32 for n in counts), accuracy(result, data)
@@ -1250,7 +1249,7 @@ def pipeline_order(model, data, steps):
     ### END SOLUTION
 
 # %% test="pipeline_order" points=4
-def prune_half(model, data):
+def _prune_half(model, data):
     """A new network without the smaller half of each weight tensor."""
     network = copy.deepcopy(model)
     for p in network.parameters():
@@ -1259,7 +1258,7 @@ def prune_half(model, data):
     return network
 
 
-def round_to_two_bits(model, data):
+def _round_to_two_bits(model, data):
     """A new network with the weights on the symmetric grid of two bits."""
     network = copy.deepcopy(model)
     for p in network.parameters():
@@ -1278,7 +1277,7 @@ def order_and_look(make_table, model, data, steps):
 
 
 _data = digits()
-_seen = observe(order_and_look, pipeline_order, models.load("small_mlp", 1), _data, {"prune": prune_half, "round": round_to_two_bits})
+_seen = observe(order_and_look, pipeline_order, models.load("small_mlp", 1), _data, {"prune": _prune_half, "round": _round_to_two_bits})
 assert set(_seen["the table"]) == {("prune", "round"), ("round", "prune")}
 assert all(0 <= score <= 1 for score in _seen["the table"].values())
 ### BEGIN HIDDEN TESTS
@@ -1319,23 +1318,22 @@ def _flip(model, data):
     return network
 
 
-_prune, _round = prune_half, round_to_two_bits
 _learning = models.load("small_mlp", 2).train()
 _few = (*_data[:2], _data[2][:150], _data[3][:150])
 exam.compare("orders", [
-    case("prune and round", models.load("small_mlp", 0), _data, {"prune": _prune, "round": _round}),
+    case("prune and round", models.load("small_mlp", 0), _data, {"prune": _prune_half, "round": _round_to_two_bits}),
     case("drop units, prune, round: the network becomes smaller", models.load("small_mlp", 3), _data,
-         {"drop": _drop_units, "prune": _prune, "round": _round}),
-    case("a network in train mode, and a step that trains", _learning, _few, {"train": _train, "round": _round, "prune": _prune}),
-    case("a step that needs the training pictures", models.load("small_mlp", 4), _few, {"round": _round, "centre": _centre}),
-    case("four steps", models.load("small_mlp", 1), _few, {"round": _round, "drop": _drop_units, "prune": _prune, "centre": _centre}),
+         {"drop": _drop_units, "prune": _prune_half, "round": _round_to_two_bits}),
+    case("a network in train mode, and a step that trains", _learning, _few, {"train": _train, "round": _round_to_two_bits, "prune": _prune_half}),
+    case("a step that needs the training pictures", models.load("small_mlp", 4), _few, {"round": _round_to_two_bits, "centre": _centre}),
+    case("four steps", models.load("small_mlp", 1), _few, {"round": _round_to_two_bits, "drop": _drop_units, "prune": _prune_half, "centre": _centre}),
 ], weight=2, probe=order_and_look)
 exam.compare("edges", [
     edge("no steps: the network itself", models.load("small_mlp", 0), _few, {}),
-    edge("a single step", models.load("small_mlp", 0), _few, {"only": _round}),
+    edge("a single step", models.load("small_mlp", 0), _few, {"only": _round_to_two_bits}),
     edge("two names for one step", models.load("small_mlp", 0), _few, {"once": _flip, "twice": _flip}),
     edge("150 validation pictures, of another kind than the training ones", models.load("small_mlp", 2),
-         (*_data[:2], _few[2].flip(1), _few[3]), {"flip": _flip, "round": _round}),
+         (*_data[:2], _few[2].flip(1), _few[3]), {"flip": _flip, "round": _round_to_two_bits}),
 ], probe=order_and_look)
 exam.score()
 ### END HIDDEN TESTS
