@@ -5,7 +5,6 @@ eval mode. They give logits. Does not train them: `course.train` does.
 """
 from pathlib import Path
 
-import torch
 from safetensors.torch import load_file
 from torch import nn
 
@@ -70,9 +69,9 @@ class Residual(nn.Module):
 
 
 class Cast(nn.Module):
-    """x -> x in another dtype: what stands before and behind layers that store and compute in 16 bits."""
+    """x -> x in another torch dtype: what stands before and behind layers that store and compute in 16 bits."""
 
-    def __init__(self, dtype: torch.dtype):
+    def __init__(self, dtype):
         super().__init__()
         self.dtype = dtype
 
