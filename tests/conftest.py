@@ -6,8 +6,8 @@ import nbformat
 import pytest
 
 from autograder import mistakes
-from autograder.assignment import grade_id
-from autograder.build import build
+from autograder.assignment import grade_id, role, without_markers
+from autograder.build import build, source_notebook
 from autograder.grader import Grader
 from autograder.layout import Layout
 
@@ -28,6 +28,13 @@ def copy_course(place: Path, kept: set[str] | None = KEPT) -> Layout:
         trim(layout, NAME, kept)
     build(layout, NAME)
     return layout
+
+
+def reference_source(name: str, *exercises: str) -> str:
+    """The first setup cell of an assignment of the course and its reference answers to these exercises, as one program."""
+    cells = source_notebook(name, ROOT / "solutions" / name / "notebook.py").cells
+    setup = next(cell.source for cell in cells if cell.cell_type == "code" and role(cell) == "setup")
+    return "\n\n".join([setup, *(without_markers(cell.source) for cell in cells if role(cell) == "answer" and grade_id(cell) in exercises)])
 
 
 @pytest.fixture(scope="session")

@@ -2,59 +2,55 @@
 
 Does not judge how fast a machine is: each test holds on any.
 """
-import re
 import time
 from types import SimpleNamespace
 
-import numpy as np
 import pytest
 import torch
 
+from autograder import mistakes
 from course import devices
 
-from .conftest import ROOT
+from .conftest import ROOT, reference_source
 
-SOLUTION = ROOT / "solutions" / "12-benchmarking"
-gpu = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")]
-
-
-def reference(exercise: str):
-    """The reference answer of an exercise, as the notebook has it."""
-    cell = re.search(rf'(?s)# %% answer="{exercise}"\n(.*?)\n# %%', (SOLUTION / "notebook.py").read_text())[1]
-    scope = {"np": np, "torch": torch}
-    exec(cell, scope)
-    return scope[exercise]
+NAME = "12-benchmarking"
+GPU = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")]
 
 
-def by_events(fn, device, warmup, iterations):
-    """The same by events instead of the clock."""
-    for _ in range(warmup):
-        fn()
-    device.synchronize()
-    start, end = device.event(), device.event()
-    start.record()
-    for _ in range(iterations):
-        fn()
-    end.record()
-    device.synchronize()
-    return start.elapsed_time(end) / 1000 / iterations
+def on_cuda(test):
+    for mark in GPU:
+        test = mark(test)
+    return test
 
 
-@pytest.fixture(params=["cpu", pytest.param("cuda", marks=gpu)])
+@pytest.fixture(scope="module")
+def gpu_time():
+    """The reference answer, as the notebook has it."""
+    names = {}
+    exec(reference_source(NAME, "gpu_time"), names)
+    return names["gpu_time"]
+
+
+@pytest.fixture(scope="module")
+def by_events():
+    """The alternative that takes events instead of the clock."""
+    return next(known.target for known in mistakes.load(ROOT / "solutions" / NAME / "alternatives.py") if known.name == "events")
+
+
+@pytest.fixture(params=["cpu", pytest.param("cuda", marks=GPU)])
 def device(request):
     return devices.CPU() if request.param == "cpu" else devices.CUDA()
 
 
-@pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
-def test_on_cuda_eight_times_the_work_takes_more_than_twice_as_long():
+@on_cuda
+def test_on_cuda_eight_times_the_work_takes_more_than_twice_as_long(gpu_time):
     device, x = devices.CUDA(), torch.randn(1024, 1024, device="cuda")
 
     def multiply(times):
         for _ in range(times):
             torch.mm(x, x)
 
-    one, eight = (min(reference("gpu_time")(lambda: multiply(n), device, 2, 5) for _ in range(5)) for n in (1, 8))
+    one, eight = (min(gpu_time(lambda: multiply(n), device, 2, 5) for _ in range(5)) for n in (1, 8))
     assert 0 < 2 * one < eight
 
 
@@ -69,7 +65,7 @@ def test_an_event_raises_until_it_is_recorded_and_never_runs_backwards(device):
     assert start.elapsed_time(end) >= 0
 
 
-def test_the_clock_is_in_seconds_and_never_goes_back():
+def test_the_clock_is_in_seconds_and_never_goes_back(gpu_time):
     device = devices.CPU()
     readings = [device.clock() for _ in range(1000)]
     assert readings == sorted(readings)
@@ -78,15 +74,14 @@ def test_the_clock_is_in_seconds_and_never_goes_back():
     time.sleep(0.02)
     end.record()
     assert start.elapsed_time(end) >= 19
-    assert reference("gpu_time")(lambda: time.sleep(0.02), device, 0, 2) >= 0.019
+    assert gpu_time(lambda: time.sleep(0.02), device, 0, 2) >= 0.019
 
 
-@pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
-def test_on_cuda_clock_and_events_agree_and_both_wait_for_the_device():
+@on_cuda
+def test_on_cuda_clock_and_events_agree_and_both_wait_for_the_device(gpu_time, by_events):
     device, x = devices.CUDA(), torch.randn(4096, 4096, device="cuda")
     work = SimpleNamespace(done=lambda: [torch.mm(x, x) for _ in range(10)])
-    clock = min(reference("gpu_time")(work.done, device, 3, 10) for _ in range(3))
+    clock = min(gpu_time(work.done, device, 3, 10) for _ in range(3))
     events = min(by_events(work.done, device, 3, 10) for _ in range(3))
     start = device.clock()
     for _ in range(10):
@@ -97,8 +92,7 @@ def test_on_cuda_clock_and_events_agree_and_both_wait_for_the_device():
     assert launched < clock
 
 
-@pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
+@on_cuda
 def test_on_cuda_an_event_raises_before_the_device_has_come_to_it():
     device, x = devices.CUDA(), torch.randn(8192, 8192, device="cuda")
     torch.mm(x, x)
@@ -114,8 +108,8 @@ def test_on_cuda_an_event_raises_before_the_device_has_come_to_it():
     assert start.elapsed_time(end) > 0
 
 
-def test_on_a_simulated_device_the_clock_and_events_give_the_time_that_was_set():
-    for measure in (reference("gpu_time"), by_events):
+def test_on_a_simulated_device_the_clock_and_events_give_the_time_that_was_set(gpu_time, by_events):
+    for measure in (gpu_time, by_events):
         device = devices.Simulated(cold=[0.5], warm=[0.002], launch=1e-5, set_at=5, set_by=-3600.0)
         assert measure(device.run, device, 1, 10) == pytest.approx(0.002, rel=0.01)
         assert device.runs() == 11

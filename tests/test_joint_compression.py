@@ -7,12 +7,10 @@ import sys
 import pytest
 import torch
 
-from autograder.assignment import grade_id, role, without_markers
-from autograder.build import source_notebook
 from course import models
 from course.train import accuracy, data_for
 
-from .conftest import ROOT
+from .conftest import ROOT, reference_source
 
 NAME = "11-joint-compression"
 READ = """
@@ -27,10 +25,7 @@ pickle.dump({name: tensor.numpy() for name, tensor in state.items()}, open(sys.a
 @pytest.fixture(scope="module")
 def source() -> str:
     """The notebook's first setup cell and its reference answers."""
-    notebook = source_notebook(NAME, ROOT / "solutions" / NAME / "notebook.py")
-    setup = next(cell.source for cell in notebook.cells if cell.cell_type == "code" and role(cell) == "setup")
-    wanted = ("joint_search", "deep_compression")
-    return "\n\n".join([setup, *(without_markers(cell.source) for cell in notebook.cells if role(cell) == "answer" and grade_id(cell) in wanted)])
+    return reference_source(NAME, "joint_search", "deep_compression")
 
 
 @pytest.fixture(scope="module")
