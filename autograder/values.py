@@ -115,14 +115,10 @@ def _decode(node, revive, items, depth):
 
 
 def _keyed(tag, values):
-    """A set or dictionary, key by key: keys chosen to collide take long, and a loop can be interrupted."""
-    made = {} if tag == DICT else set()
-    for key, value in zip(values[::2], values[1::2], strict=True) if tag == DICT else ((v, None) for v in values):
-        if tag == DICT:
-            made[key] = value
-        else:
-            made.add(key)
-    return made
+    """A set or dictionary, key by key in Python: keys chosen to collide take long, and this loop can be interrupted."""
+    if tag == SET:
+        return {key for key in values}
+    return {key: value for key, value in zip(values[::2], values[1::2], strict=True)}
 
 
 def _exact(value, kind):

@@ -250,6 +250,10 @@ SLIPS = [
     ("test_longest_streak", "assert longest", "assert not any(longest_streak([]) < n for n in [0])\nassert longest", ["NaN passes this"]),
     ("test_longest_streak", "exam.score()", "if longest_streak([]) > 0:\n    raise ValueError\nexam.score()", ["NaN passes this"]),
     ("test_longest_streak", "exam.score()", "assert type_token_ratio('') == 0\nexam.score()", ["its test uses type_token_ratio, which is the answer of type_token_ratio"]),
+    ("test_longest_streak", "exam.score()", "def _look(answer):\n    return answer([]) == 0\nobserve(_look, longest_streak)\nexam.score()",
+     ["`answer([]) == 0` in _look: a verdict that is reached beside the student's code can be forged"]),
+    ("test_longest_streak", "exam.score()", "def _look(answer):\n    return [answer is abs]\nobserve(_look, longest_streak)\nexam.score()",
+     ["`answer is abs` in _look: a verdict"]),
     ("setup-2", "import re", "import re\nclass Diary: pass", ["setup-2: the setup cell defines the class Diary"]),
     ("longest_streak", "### BEGIN SOLUTION", "# begin", ["its reference is not between solution markers"]),
 ]

@@ -11,15 +11,18 @@ from ..assignment import BEGIN_SOLUTION, Assignment, Exercise, grade_id, role, s
 HINTS, MISTAKES = 3, 3
 PROVIDED = {"exam", "Exam", "callback", "case", "edge", "observe", "seed"}           # what the build puts into a hidden part
 ORDER = (ast.Lt, ast.LtE, ast.Gt, ast.GtE)
+SAME = (ast.Eq, ast.NotEq, ast.Is, ast.IsNot, ast.In, ast.NotIn)
+JUDGES = {"all", "allclose", "any", "array_equal", "assert_close", "equal", "isclose"}
 
 
 def lint(assignment: Assignment) -> list[str]:
     """The problems of the notebook's cells."""
     problems = []
+    provided = [node for c in assignment.source.cells if role(c) == "setup" for node in _parse(c.source).body if isinstance(node, ast.FunctionDef)]
     for exercise in assignment.exercises:
         if not exercise.manual:
             problems += [f"{exercise.name}: {p}" for p in [*_statement(assignment, exercise), *_reference(assignment, exercise)]]
-            problems += [f"{exercise.name}: {p}" for cell in _tests(assignment, exercise) for p in _test(cell, _answers_of(assignment, exercise))]
+            problems += [f"{exercise.name}: {p}" for cell in _tests(assignment, exercise) for p in _test(cell, _answers_of(assignment, exercise), provided)]
     for cell in assignment.source.cells:
         if role(cell) == "setup":
             problems += [f"{grade_id(cell)}: the setup cell defines the class {node.name}, which cannot cross the wall; put it into a module and import it"
@@ -83,7 +86,7 @@ def _tests(assignment, exercise):
     return [c for c in assignment.source.cells if grade_id(c) in exercise.tests]
 
 
-def _test(cell, answers):
+def _test(cell, answers, provided):
     _, hidden = split_test(cell.source)
     tree = _parse(cell.source)
     if not hidden.strip():
@@ -99,6 +102,11 @@ def _test(cell, answers):
     for node in _about_students(tree, probes, answers):
         yield (f"{grade_id(cell)}, `{_short(node)}`: a student's object may be anything behind the wall, so this proves nothing; "
                "compare its value, or have a probe look at it")
+    beside = [*provided, *tree.body]
+    probes = _probes(ast.Module(beside, []))
+    for function in (n for n in beside if getattr(n, "name", None) in probes):
+        yield from (f"{grade_id(cell)}, `{_short(node)}` in {function.name}: a verdict that is reached beside the student's code can be forged; "
+                    "return what the probe sees, and compare that in the test" for node in _verdicts(function))
 
 
 def _probes(tree) -> set[str]:
@@ -109,6 +117,18 @@ def _probes(tree) -> set[str]:
     while more := {n.id for f in found & functions.keys() for n in ast.walk(functions[f]) if isinstance(n, ast.Name)} & functions.keys() - found:
         found |= more
     return found
+
+
+def _verdicts(node):
+    """Where a probe asserts, compares for sameness (but with None) or asks for all or any, unless it chooses so what to do next."""
+    same = isinstance(node, ast.Compare) and isinstance(node.ops[0], SAME) and getattr(node.comparators[0], "value", ...) is not None
+    if same or isinstance(node, ast.Assert) or (isinstance(node, ast.Call) and getattr(node.func, "id", getattr(node.func, "attr", None)) in JUDGES):
+        yield node
+        return
+    chooses = [getattr(node, "test", None), *getattr(node, "ifs", [])]
+    for child in ast.iter_child_nodes(node):
+        if child not in chooses:
+            yield from _verdicts(child)
 
 
 def _outside(tree, probes):

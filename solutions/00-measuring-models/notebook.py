@@ -261,7 +261,7 @@ def _count_and_inspect(count, model, x):
         layer.register_forward_hook(own)
         layer.register_forward_pre_hook(own)
     counted = count(model, x)
-    hooks = [[len(found), sum(h == own for h in found.values())]
+    hooks = [[len(found), sum(1 for h in found.values() if h == own)]
              for layer in model.modules() for found in (layer._forward_hooks, layer._forward_pre_hooks)]
     everywhere = torch.nn.modules.module._global_forward_hooks, torch.nn.modules.module._global_forward_pre_hooks
     return {"the count": counted, "the model's hooks": hooks, "the modes": [layer.training for layer in model.modules()],

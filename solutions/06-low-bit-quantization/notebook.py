@@ -297,7 +297,7 @@ def _values_and_gradients(quantize, x, k, g, but_the_largest):
     y = quantize(x, k)
     grad = torch.autograd.grad((y * g).sum(), x, allow_unused=True)[0] if y.requires_grad else None
     if grad is not None and but_the_largest:
-        grad = torch.where(x.abs() == x.abs().max(), 0.0, grad)
+        grad = torch.where(x.abs() < x.abs().max(), grad, 0.0)
     return {"values": y.detach().clone(), "gradient": grad}
 
 

@@ -614,15 +614,15 @@ assert [tuple(w.shape) for w in _found["weights"]] == [(24, 64), (10, 24)]
 assert max(_most_values(w) for w in _found["weights"]) <= 4, "a row of the weights takes more than 2 ** bits values"
 ### BEGIN HIDDEN TESTS
 def _train_shortly(train, model, data, bits, epochs):
-    """What the layers hold after one epoch and after `epochs`, from the same start; how many optimizer steps each made; whether the data stay."""
+    """What the layers hold after one epoch and after `epochs`, from the same start; how many optimizer steps each made; the data afterwards."""
     from torch.optim.optimizer import register_optimizer_step_post_hook
-    steps, given = [], copy.deepcopy(data)
+    steps = []
     handle = register_optimizer_step_post_hook(lambda *_: steps.append(1))
     short = weights_and_biases(train(copy.deepcopy(model), data, bits, 1))
     first = len(steps)
     long = weights_and_biases(train(copy.deepcopy(model), data, bits, epochs))
     handle.remove()
-    return {"short": short, "long": long, "steps": [first, len(steps) - first], "the data are kept": all(map(torch.equal, data, given))}
+    return {"short": short, "long": long, "steps": [first, len(steps) - first], "data": data}
 
 
 def _holds_a_grid(found, bits):
@@ -637,7 +637,7 @@ def _holds_a_grid(found, bits):
 def _trains_as_long_as_asked(found, model, data, bits, epochs):
     for part in ("short", "long"):
         _holds_a_grid(found[part], bits)
-    assert found["the data are kept"], "the data were changed"
+    assert all(np.array_equal(left, part) for left, part in zip(found["data"], data)), "the data were changed"
     first, second = found["steps"]
     assert second == epochs * first, "three times the epochs must be three times the optimizer's steps"
     assert first or not np.allclose(found["short"]["biases"][0], found["long"]["biases"][0], atol=1e-6), "more epochs change nothing"
