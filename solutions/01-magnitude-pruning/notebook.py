@@ -9,7 +9,7 @@
 # %% [markdown]
 # # 01 · Magnitude pruning
 #
-# Pruning removes the parameters that matter least. The oldest criterion that still works is the simplest: a weight matters as much
+# Pruning removes the parameters that matter least. One of the oldest criteria, and still a good one, is the simplest: a weight matters as much
 # as it is large. Han et al. (2015), *Learning both Weights and Connections for Efficient Neural Networks*, pruned networks that way,
 # retrained what was left, and removed about nine weights in ten of AlexNet without losing accuracy.
 #

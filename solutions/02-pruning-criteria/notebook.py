@@ -172,8 +172,8 @@ exam.score()
 # - `s` outside [0, 1] raises `ValueError`.
 #
 # Source: to ask the error's derivative, averaged over the training patterns, what can go is the idea of Mozer and Smolensky (1989), *Skeletonization*,
-# there for whole units. $|g|$ of single weights is its simplest form: it asks for the slope at the weight's value, and not yet for the value;
-# exercise 3 does.
+# there for a gate on each unit (exercise 4 has gates on weights). $|g|$ of single weights is simpler still: it asks for the slope at the weight's value,
+# and not yet for the value; exercise 3 does.
 #
 # *Worked example.* Two batches, `grads = [[0.4, -0.1, 0.3], [-0.4, -0.2, 0.3]]`, `s = 1/3`: the scores are 0.4, 0.15, 0.3, so the second weight
 # goes: `[True, False, True]`. Averaged with their signs the gradients would be 0, −0.15, 0.3, and the first would go, the one that both
@@ -300,7 +300,7 @@ plt.show()
 #
 # - The scores have the shape of `w`, one for each weight, exactly these numbers without any factor (compared to a relative 10⁻⁵, however small).
 #
-# Source: Molchanov et al. (2019), *Importance Estimation for Neural Network Pruning*, section 3: the first-order estimate of the squared change of
+# Source: Molchanov et al. (2019), *Importance Estimation for Neural Network Pruning*: the first-order estimate of the squared change of
 # the loss.
 #
 # *Worked example.* `w = [0.5, -0.2, 2]`, `g = [-0.1, 0.4, 0]`: the products are −0.05, −0.08 and 0, the scores 0.0025, 0.0064 and 0. The
@@ -878,8 +878,8 @@ exam.score()
 # - If no choice fits the budget, raise `ValueError`.
 # - The tables are small: up to 6 layers and 5 ratios.
 #
-# Source: the rule is Li et al.'s (2017), *Pruning Filters for Efficient ConvNets*, section 3: layers that are sensitive to pruning are pruned less; the
-# optimisation is the multiple-choice knapsack problem (Sinha and Zoltners 1979).
+# Sources: Han et al. (2015), *Learning both Weights and Connections for Efficient Neural Networks*, section 5, and Li et al. (2017), *Pruning Filters for
+# Efficient ConvNets*, section 3, for the rule: layers that are sensitive to pruning are pruned less; the optimisation is the multiple-choice knapsack problem (Sinha and Zoltners 1979).
 #
 # *Worked example.* `{"a": {0.0: 0.97, 0.5: 0.96, 0.9: 0.93}, "b": {0.0: 0.97, 0.5: 0.90, 0.9: 0.30}}`, sizes 1000 and 200, budget 600. Half of each keeps
 # 500 + 100 = 600 and scores 0.96 + 0.90 = 1.86. But the insensitive a at 0.9 and b whole keep 100 + 200 = 300 and score 0.93 + 0.97 = 1.90, the

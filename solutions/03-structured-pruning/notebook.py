@@ -699,8 +699,8 @@ exam.score()
 # - `activations` is a tensor (N, C) or (N, C, H, W) with the unit on axis 1, N, H and W at least 1; the result has the shape (C,) and lies in [0, 1];
 # - a value of exactly 0 counts as zero. `activations` is not changed.
 #
-# Sources: He et al. (2019), *Filter Pruning via Geometric Median for Deep Convolutional Neural Networks Acceleration*, section 3; Hu et al. (2016), *Network
-# Trimming*, equation 1. The score 1 − APoZ is the course's: it makes low mean "prune".
+# Sources: He et al. (2019), *Filter Pruning via Geometric Median for Deep Convolutional Neural Networks Acceleration*; Hu et al. (2016), *Network
+# Trimming*, the definition of APoZ. The score 1 − APoZ is the course's: it makes low mean "prune".
 #
 # *Worked example.* Three 1 × 1 filters with weights 0, 3 and 4: the distances of the second are 3, 0 and 1, so the scores are 7, 4 and 5. The middle filter
 # goes first; by $L_1$ it would be the first one. One unit with the values (−1, 0, 2, −3) before the ReLU has APoZ ¾ and score ¼.

@@ -794,7 +794,7 @@ plt.show()
 # %% [markdown]
 # ## 6. Surgery with two thresholds
 #
-# Dynamic network surgery has no rounds. The mask is decided anew at each step of training, and it is the *stored* weights that decide: all of them are trained, the
+# Dynamic network surgery has no rounds. The mask is decided anew all through training (at random steps, ever fewer of them), and it is the *stored* weights that decide: all of them are trained, the
 # masked ones too, so one that was cut can grow and be *spliced* back. A single threshold would flip weights that hover about it at every step; two leave a gap in which nothing
 # happens (hysteresis).
 #
@@ -804,7 +804,7 @@ plt.show()
 #
 # - The result is a new boolean array of the shape of `w`. A magnitude *equal* to `low` or to `high` leaves the mask as it was. `w` and `mask` are not changed.
 #
-# Source: Guo et al. (2016), *Dynamic Network Surgery for Efficient DNNs*, equation 3. (There, a magnitude equal to the upper threshold switches on.)
+# Source: Guo et al. (2016), *Dynamic Network Surgery for Efficient DNNs*, the function h with its two thresholds. (There, a magnitude equal to the upper threshold switches on.)
 #
 # *Worked example.* `low = 0.3`, `high = 0.5`, `w = [0.2, -0.2, 0.4, -0.4, 0.6, -0.6]`, mask so far `[1, 0, 1, 0, 1, 0]`: the result is `[0, 0, 1, 0, 1, 1]`. The two 0.4 lie in the gap and
 # keep what they had; −0.6 is spliced.

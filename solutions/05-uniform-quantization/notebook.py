@@ -661,7 +661,7 @@ exam.score()
 #   …), dilation and groups of `conv`: `folded(x)` is `bn(conv(x))` up to rounding.
 # - `conv` and `bn` are as they were, gradients and `requires_grad` too, and share no parameter with the result.
 #
-# Source: Jacob et al. (2018), section 3.2, equation 14.
+# Source: Jacob et al. (2018), section 3.2, equation 14 for the weights.
 #
 # *Worked example.* One channel, a 1 × 1 kernel of weight 3 and bias 1; γ = 2, β = 0.5, μ = 4, σ² = 3.99, ε = 0.01. The factor is 2/√4 = 1: $W'$ =
 # 3, $b'$ = (1 − 4) · 1 + 0.5 = −2.5. For x = 2: conv gives 7, batch norm 2 · (7 − 4)/2 + 0.5 = 3.5; folded: 3 · 2 − 2.5 = 3.5.
@@ -854,7 +854,7 @@ plt.show()
 # - Tested on the outputs, where no value comes near a tie.
 #
 # Sources: Krishnamoorthi (2018), post-training quantization of weights and activations; Nagel et al. (2021), *A White Paper on Neural Network
-# Quantization*, section 3.
+# Quantization*.
 #
 # *Worked example.* `nn.Linear(1, 1)` with weight 1.3 and bias 0.1, calibrated with 0 and 3, 2 bits. The weight is the largest of its channel, so
 # it stays 1.3. Inputs: 0 to 3 in steps of 3/3 = 1. An input of 1.4 is read as 1, the output is 1.4; one of 1.6 as 2, 2.7; one of 10 as 3, 4.0.

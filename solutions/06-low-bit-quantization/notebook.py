@@ -108,7 +108,7 @@ exam.score()
 # - `w` has at least one element and is not changed.
 #
 # Source: Li et al. (2016), *Ternary Weight Networks*, section 2. For a given threshold the mean of the kept magnitudes is the best α; the
-# factor 0.7 is an approximation, derived for weights that are uniform or normal.
+# factor 0.7 is an approximation, derived for weights that are uniform or normal (the paper's revision of 2022 takes 0.75).
 #
 # *Worked example.* `w = [0.9, -0.1, 0.3, -0.7]`: the mean magnitude is 0.5, so Δ = 0.35; kept are 0.9 and −0.7, α = 0.8, codes `[1, 0, 0, -1]`. The
 # error is 0.01 + 0.01 + 0.09 + 0.01 = 0.12. With the mean over *all* magnitudes, α = 0.5, it would be 0.30.
@@ -190,7 +190,7 @@ exam.score()
 # - The other two *are* derivatives, and the minus follows from the minus in the forward pass. The paper prints both as plain sums; with its own forward pass a
 #   step against $+\sum g_i$ would move w_n in the wrong direction. `g` and `codes` are not changed.
 #
-# Source: Zhu et al. (2017), *Trained Ternary Quantization*, section 3: the three-way quantizer, the gradients of its two levels, and the scaled gradient.
+# Source: Zhu et al. (2017), *Trained Ternary Quantization*: the three-way quantizer, the gradients of its two levels, and the scaled gradient.
 #
 # *Worked example.* `g = [0.5, -1, 2, 0.25]`, `codes = [1, 0, -1, -1]`, `w_p = 2`, `w_n = 0.5`: grad_w = `[1, -1, 1, 0.125]`, ∂w_p = 0.5,
 # ∂w_n = −(2 + 0.25) = −2.25.

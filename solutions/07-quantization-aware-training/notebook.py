@@ -318,7 +318,7 @@ exam.score()
 #   gradient that arrives at it.
 # - Tests leave out x = 0, x = α and ties. `x` and `alpha` are not changed.
 #
-# Source: Choi et al. (2018), *PACT: Parameterized Clipping Activation for Quantized Neural Networks*, section 3, equations 1 to 3.
+# Source: Choi et al. (2018), *PACT: Parameterized Clipping Activation for Quantized Neural Networks*, section 4, equations 1 to 3.
 #
 # *Worked example.* `alpha = 3`, `bits = 2`: step 1. `x = [-1, 0.4, 1.7, 2.8, 5]` is clipped to [0, 0.4, 1.7, 2.8, 3] and rounded to [0, 0,
 # 2, 3, 3]. For L = Σy_q

@@ -503,7 +503,7 @@ plt.show()
 #   Each product may be rounded by itself, within 0.75, so before it is clamped the sum is within 1.5 of the exact one. It is clamped *once*, at the end: a part that is too
 #   large may be balanced by the other.
 #
-# Source: Jacob et al. (2018), appendix A.2 on addition; ReLU, maxima and averages follow from $x = s\,(q - z)$ with $s > 0$.
+# Source: Jacob et al. (2018), appendix A.2 on addition (there one input is brought to the other's scale first); ReLU, maxima and averages follow from $x = s\,(q - z)$ with $s > 0$.
 #
 # *Worked example.* `int_relu([-120, -90, 5], -100) = [-100, -90, 5]`: code −90 stands for a positive number. A 2 × 2 window of −3, −4, −4, −4 has the mean −3.75: code −4, where
 # truncation gives −3. In `int_add` with both $m = 1$, z = 0 for all: 100 + 100 − 0 saturates at 127.

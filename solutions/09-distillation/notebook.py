@@ -357,7 +357,7 @@ exam.score()
 #   factor ½ of FitNets' equation and the unsquared norm of the attention paper's are left out here; the mean is over all elements.
 #
 # Sources: Romero et al. (2015), *FitNets: Hints for Thin Deep Nets*, equation 3 (there with a factor ½ and a sum); Zagoruyko and Komodakis (2017), *Paying More
-# Attention to Attention*, section 3.1, with the sum of squares over channels and normalised maps.
+# Attention to Attention*, activation-based transfer, with the sum of squares over channels and normalised maps.
 #
 # *Worked example.* One sample, one channel, a map of two places: fs = (1, 1), ft = (3, 0). A: (1, 1) and (9, 0); scaled: (0.707, 0.707) and (1, 0).
 # L = ((−0.293)² + 0.707²) / 2 = (0.086 + 0.5) / 2 = 0.293. And the hint loss with a regressor that doubles: ((2 − 3)² + (2 − 0)²) / 2 = 2.5.

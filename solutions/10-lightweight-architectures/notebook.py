@@ -10,26 +10,22 @@
 # # 10 · Lightweight architectures
 #
 # Pruning and quantization make a given network cheaper. One can also *design* a cheap one: with layers that need fewer multiplications,
-# matrices that
-# hold fewer numbers, parameters that serve in several places; and one can let a search do the designing, under a limit on the cost.
+# matrices that hold fewer numbers, parameters that serve in several places; and one can let a search do the designing, under a limit on the
+# cost.
 #
 # All of it begins with counting, and counting is where one is fooled most easily: a layer with eight times fewer multiply-adds need not be
-# eight times as
-# fast, two small matrices can be larger than the one they replace, and a search that forgets its limit finds the largest network. You will
-# count first.
+# eight times as fast, two small matrices can be larger than the one they replace, and a search that forgets its limit finds the largest
+# network. You will count first.
 #
 # - **Cheaper convolutions.** A convolution in two steps (1) and what it saves (2); the block of MobileNetV2 that is built from them (3).
 # - **Fewer numbers.** A matrix as a product, and when that is smaller (4); one parameter in several places (5); a layer whose weights share
-#   values by
-#   a hash (6).
+#   values by a hash (6).
 # - **Search.** An evolutionary search that keeps its constraint (7), a cheap stand-in for training every candidate (8), and a cost that
-#   gradient
-#   descent can lower (9).
+#   gradient descent can lower (9).
 #
 # **Conventions.** Arrays are torch tensors, float32. A *MAC* is a multiply-add of a convolution or a matrix product; biases, batch norm and
-# activations
-# are not counted. A function gives back something new and leaves its arguments as they were; only `tie_weights` changes the model that it is
-# given.
+# activations are not counted. A function gives back something new and leaves its arguments as they were; only `tie_weights` changes the
+# model that it is given.
 
 # %%
 import itertools
@@ -56,28 +52,26 @@ torch.set_num_threads(1)                         # networks as small as these ru
 # A convolution does two things at once: it looks around within each channel, and it mixes the channels. Take them apart. Write
 # `depthwise_separable(c_in, c_out, k) -> layer`, which takes pictures (N, `c_in`, H, W) to (N, `c_out`, H, W):
 #
-# 1. *depthwise*: one k × k filter for each input channel; channel i of the result comes from channel i alone: `c_in` channels in, `c_in` out;
+# 1. *depthwise*: one k × k filter for each input channel; channel i of the result comes from channel i alone: `c_in` channels in, `c_in`
+#    out;
 # 2. *pointwise*: a 1 × 1 convolution over all channels of a pixel, from `c_in` to `c_out` channels. It is not grouped.
 #
 # - `layer` is a new `nn.Sequential` of exactly two `nn.Conv2d`, in this order: no activation or normalisation in between.
 # - `k` is odd. Stride 1, no dilation, and zeros around the picture so that height and width stay (*same* padding).
 # - `c_in` and `c_out` are any positive numbers; neither need divide the other. With or without biases, as you like. The weights are
-#   trainable, and random as torch
-#   makes them.
+#   trainable, and random as torch makes them.
 #
 # Source: Howard et al. (2017), *MobileNets: Efficient Convolutional Neural Networks for Mobile Vision Applications*, section 3.1.
 #
 # *Worked example.* `depthwise_separable(4, 6, 3)` has weights of shape (4, 1, 3, 3) and (6, 4, 1, 1): 36 + 24 = 60 numbers. The full
-# convolution
-# that it stands for has (6, 4, 3, 3): 216.
+# convolution that it stands for has (6, 4, 3, 3): 216.
 #
 # <details><summary>Hint 1</summary><code>nn.Conv2d</code> has an argument that splits the channels into groups which do not see one
 # another.</details>
 # <details><summary>Hint 2</summary>With as many groups as channels each group is one channel. How many outputs has the depthwise step
 # then?</details>
-# <details><summary>Hint 3</summary><code>nn.Conv2d(c_in, c_in, k, padding=k // 2, groups=c_in)</code>, then
-# <code>nn.Conv2d(c_in, c_out, 1)</code>,
-# in an <code>nn.Sequential</code>.</details>
+# <details><summary>Hint 3</summary><code>nn.Conv2d(c_in, c_in, k, padding=k // 2, groups=c_in)</code>, then <code>nn.Conv2d(c_in, c_out,
+# 1)</code>, in an <code>nn.Sequential</code>.</details>
 
 # %% answer="depthwise_separable"
 def depthwise_separable(c_in, c_out, k):
@@ -179,12 +173,9 @@ exam.score()
 # ### See it: fewer multiplications, and then?
 #
 # With exercises 1 and 2 done, run this cell. It counts, for one layer of 128 to 128 channels on 28 × 28 pixels, the MACs, the bytes that
-# must cross
-# between memory and processor at least (input, weights and output, once each, float32), and their quotient, the *arithmetic intensity* in
-# FLOP per byte
-# (a MAC is 2 FLOP). A machine that does P FLOP in the time in which it moves one byte (its *ridge point*) waits for memory wherever the
-# intensity
-# is below P: that is the *roofline* of Williams et al. (2009). No marks.
+# must cross between memory and processor at least (input, weights and output, once each, float32), and their quotient, the *arithmetic
+# intensity* in FLOP per byte (a MAC is 2 FLOP). A machine that does P FLOP in the time in which it moves one byte (its *ridge point*) waits
+# for memory wherever the intensity is below P: that is the *roofline* of Williams et al. (2009). No marks.
 
 # %%
 def counted(conv, h, w):
@@ -233,19 +224,17 @@ plt.show()
 
 # %% [markdown]
 # The two steps move *more* bytes than the full convolution: the picture goes in and out twice. While arithmetic is what a machine is short
-# of (left end of the
-# curve), that does not matter, and the saving in MACs is a saving in time. The larger the ridge point, the less is left of it; here nothing
-# is left
-# at about 140 FLOP per byte, where the full convolution is still limited by arithmetic and both steps wait for memory. The bars show how
-# this machine does.
-# That is a bound for layers that run one after the other; fused layers keep the picture in the cache and move less.
+# of (left end of the curve), that does not matter, and the saving in MACs is a saving in time. The larger the ridge point, the less is left
+# of it; here nothing is left at about 140 FLOP per byte, where the full convolution is still limited by arithmetic and both steps wait for
+# memory. The bars show how this machine does. That is a bound for layers that run one after the other; fused layers keep the picture in the
+# cache and move less.
 
 # %% [markdown]
 # ## 3. The inverted residual
 #
 # MobileNetV2 is a stack of one block: widen the channels by a factor, filter them depthwise, narrow them again. What travels from block to
-# block is narrow; what
-# is filtered is wide; and the last step is *linear*, because a ReLU in few channels would destroy information that nothing can restore.
+# block is narrow; what is filtered is wide; and the last step is *linear*, because a ReLU in few channels would destroy information that
+# nothing can restore.
 #
 # Write a class `InvertedResidual(c_in, c_out, stride, expand)`, an `nn.Module` for pictures (N, `c_in`, H, W), with E = `c_in` · `expand`
 # channels inside:
@@ -260,27 +249,25 @@ plt.show()
 # \mathrm{block}(x) & \text{otherwise} \end{cases}$$
 #
 # - The skip adds `x` itself; where shapes differ there is none (and no convolution in its place). Nothing follows the sum.
-# - `stride` is 1 or 2, `expand` an integer ≥ 1. With `expand = 1` the expansion step (convolution, batch norm, ReLU6) may be left out, or be
-#   there.
+# - `stride` is 1 or 2, `expand` an integer ≥ 1. With `expand = 1` the expansion step (convolution, batch norm, ReLU6) may be left out, or
+#   be there.
 # - Convolutions are `nn.Conv2d`, with or without bias; normalisations are `nn.BatchNorm2d`; no other layer has parameters. Each is called
 #   once in a forward pass. Activations may be modules or functions.
-# - It works in train mode (batch statistics) and in eval mode (running statistics), and `x` is not changed. All weights can be trained. Those of the
-#   convolutions begin at random, batch norms as torch makes them: γ = 1, β = 0.
+# - It works in train mode (batch statistics) and in eval mode (running statistics), and `x` is not changed. All weights can be trained.
+#   Those of the convolutions begin at random, batch norms as torch makes them: γ = 1, β = 0.
 #
 # Source: Sandler et al. (2018), *MobileNetV2: Inverted Residuals and Linear Bottlenecks*, section 3, table 1.
 #
 # *Worked example.* `InvertedResidual(4, 4, 1, 6)` has E = 24: convolutions of 4·24 = 96, 24·9 = 216 and 24·4 = 96 weights. Stride 1 and 4 =
-# 4, so it adds `x`.
-# With stride 2 an 8 × 6 picture becomes 4 × 3, and nothing is added.
+# 4, so it adds `x`. With stride 2 an 8 × 6 picture becomes 4 × 3, and nothing is added.
 #
-# <details><summary>Hint 1</summary>Build the steps once, in <code>__init__</code>, and remember there whether the block has a skip.</details>
+# <details><summary>Hint 1</summary>Build the steps once, in <code>__init__</code>, and remember there whether the block has a
+# skip.</details>
 # <details><summary>Hint 2</summary>Both conditions must hold for the skip. The depthwise convolution has <code>groups</code> equal to its
-# channels, and it alone has the
-# stride.</details>
+# channels, and it alone has the stride.</details>
 # <details><summary>Hint 3</summary>A <code>nn.Sequential</code> of Conv2d(c_in, E, 1), BatchNorm2d(E), ReLU6, Conv2d(E, E, 3, stride, 1,
-# groups=E),
-# BatchNorm2d(E), ReLU6, Conv2d(E, c_out, 1), BatchNorm2d(c_out). In <code>forward</code>:
-# <code>x + self.block(x) if self.skip else self.block(x)</code>.</details>
+# groups=E), BatchNorm2d(E), ReLU6, Conv2d(E, c_out, 1), BatchNorm2d(c_out). In <code>forward</code>: <code>x + self.block(x) if self.skip
+# else self.block(x)</code>.</details>
 
 # %% answer="InvertedResidual"
 class InvertedResidual(nn.Module):
@@ -369,7 +356,7 @@ def _is_the_block(found, c_in, c_out, stride, expand, x):
     assert found["parameters"] == held, "there are parameters that belong to none of the layers that are called"
     assert found["trainable"] == {True}, "a parameter is frozen"
     assert all((np.asarray(p) == (n + 1) % 2).all() for n, p in enumerate(found["norms begin with"])), "a batch norm does not begin with γ = 1 and β = 0"
-    assert all(len(np.unique(w)) > 1 for w in found["convolutions begin with"] if np.size(w) > 1), "a convolution's weights all begin alike"
+    assert all(len(np.unique(w)) > 1 for w in map(np.asarray, found["convolutions begin with"]) if w.size > 1), "a convolution's weights all begin alike"
     assert np.array_equal(found["x"], x), "the input was changed"
     skip = stride == 1 and c_in == c_out
     leaf = x.clone().requires_grad_()
@@ -406,9 +393,8 @@ exam.score()
 # ### See it: three networks read digits
 #
 # With exercises 1 and 3 done, run this cell. The course's convolutional network, the same with its second convolution made depthwise
-# separable, and one whose second
-# convolution became an inverted residual; each trained for 4 epochs. Only the
-# last has batch norm, so the shapes are not all that differs. No marks.
+# separable, and one whose second convolution became an inverted residual; each trained for 4 epochs. Only the last has batch norm, so the
+# shapes are not all that differs. No marks.
 
 # %%
 def digits_cnn(second):
@@ -443,18 +429,16 @@ print({name: macs for name, (macs, _) in points.items()})
 # %% [markdown]
 # ## 4. A matrix as a product
 #
-# A dense layer of m outputs and n inputs holds mn weights. If they are nearly of rank r, two thin matrices do nearly the same:
-# $W \approx A B$.
+# A dense layer of m outputs and n inputs holds mn weights. If they are nearly of rank r, two thin matrices do nearly the same: $W \approx A
+# B$.
 #
 # Write `low_rank(w, r) -> (a, b)` for a matrix `w` of shape (m, n), m and n of any size, and 1 ≤ r ≤ min(m, n):
 #
 # $$W = U \Sigma V^\top, \qquad A B = \sum_{i \le r} \sigma_i u_i v_i^\top$$
 #
 # - `a` has the shape (m, r), `b` the shape (r, n), and `a @ b` is the matrix of rank at most r that is nearest to `w` in the sum of squared
-#   differences: the
-#   r largest singular values and their vectors. How the singular values are shared out between a and b is yours. (Tests allow 1 % above the
-#   least
-#   squared error.)
+#   differences: the r largest singular values and their vectors. How the singular values are shared out between a and b is yours. (Tests
+#   allow 1 % above the least squared error.)
 # - A `w` whose rank is below r, a matrix of zeros too, is factored exactly. `w` is not changed.
 #
 # Write `break_even_rank(m, n) -> int`: the largest r for which the two factors hold *fewer* numbers than the matrix,
@@ -463,22 +447,19 @@ print({name: macs for name, (macs, _) in points.items()})
 #
 # - `m` and `n` are positive integers. An equal number saves nothing. If no r ≥ 1 saves, the result is 0.
 #
-# Source: Eckart and Young (1936), *The approximation of one matrix by another of lower rank*; for networks Denton et al. (2014), *Exploiting
-# Linear
-# Structure Within Convolutional Networks for Efficient Evaluation*.
+# Source: Eckart and Young (1936), *The approximation of one matrix by another of lower rank*; for networks Denton et al. (2014),
+# *Exploiting Linear Structure Within Convolutional Networks for Efficient Evaluation*.
 #
 # *Worked example.* `w = [[2, 0, 0], [0, 1, 0]]`, r = 1: the singular values are 2 and 1, so `a @ b` is `[[2, 0, 0], [0, 0, 0]]`, and the
-# squared error is 1. For a
-# matrix of 60 × 30 the factors hold 90 r numbers instead of 1800: 19 is the largest rank that saves, 20 needs exactly as many.
+# squared error is 1. For a matrix of 60 × 30 the factors hold 90 r numbers instead of 1800: 19 is the largest rank that saves, 20 needs
+# exactly as many.
 #
 # <details><summary>Hint 1</summary><code>torch.linalg.svd</code> gives U, the singular values in falling order, and V already
 # transposed.</details>
 # <details><summary>Hint 2</summary>Keep r columns of U, r singular values and r <em>rows</em> of the last factor. The singular values must
-# go in exactly
-# once.</details>
+# go in exactly once.</details>
 # <details><summary>Hint 3</summary><code>u, s, vt = torch.linalg.svd(w, full_matrices=False)</code>; return <code>u[:, :r] * s[:r]</code>
-# and <code>vt[:r]</code>.
-# For whole numbers, r (m + n) &lt; mn is r (m + n) ≤ mn − 1.</details>
+# and <code>vt[:r]</code>. For whole numbers, r (m + n) &lt; mn is r (m + n) ≤ mn − 1.</details>
 
 # %% answer="low_rank"
 def low_rank(w, r):
@@ -555,9 +536,8 @@ exam.score()
 # %% [markdown]
 # ### See it: where low rank pays
 #
-# With exercise 4 done, run this cell. It factors the first two layers of the trained digits network, at every rank, without retraining. Left
-# of the dashed line
-# the factors are smaller than the matrix; right of it they are larger. No marks.
+# With exercise 4 done, run this cell. It factors the first two layers of the trained digits network, at every rank, without retraining.
+# Left of the dashed line the factors are smaller than the matrix; right of it they are larger. No marks.
 
 # %%
 trained, data = models.load("mlp"), digits()
@@ -586,37 +566,32 @@ plt.show()
 # ## 5. One parameter in several places
 #
 # A language model's input embedding and its output layer may be one matrix; ALBERT runs one layer twelve times. That is *weight sharing*:
-# one stored parameter,
-# several uses. Two parameters that start alike are not shared: the first step parts them.
+# one stored parameter, several uses. Two parameters that start alike are not shared: the first step parts them.
 #
 # Write `tie_weights(model, groups)`, which changes `model` in place. `groups` is a list of lists of parameter names, as
-# `model.named_parameters()` gives them
-# before, such as `[["0.weight", "4.weight"], ["0.bias", "2.bias", "4.bias"]]`. Afterwards, in each group, all names are *one* `nn.Parameter`:
+# `model.named_parameters()` gives them before, such as `[["0.weight", "4.weight"], ["0.bias", "2.bias", "4.bias"]]`. Afterwards, in each
+# group, all names are *one* `nn.Parameter`:
 #
 # - `model.get_parameter(name)` is the same object for all names of the group, and `model.parameters()` gives it once, so that it is counted
-#   once and an optimizer
-#   steps it once. The gradient is then the sum over its uses by itself.
+#   once and an optimizer steps it once. The gradient is then the sum over its uses by itself.
 # - Its value is that of the *first name in the group*, whatever the order of the layers. It can be trained.
 # - Groups are tied separately; parameters that are in no group stay as they are, as do buffers and the training mode. All names remain.
-# - Names may be nested as deeply as you like, `"encoder.body.0.weight"`, or stand at the top, `"weight"`. The parameters of a group have the
-#   same shape; no name is
-#   in two groups. A group may have a single name, and `groups` may be empty.
+# - Names may be nested as deeply as you like, `"encoder.body.0.weight"`, or stand at the top, `"weight"`. The parameters of a group have
+#   the same shape; no name is in two groups. A group may have a single name, and `groups` may be empty.
 # - What the function returns does not matter.
 #
 # Sources: Press and Wolf (2017), *Using the Output Embedding to Improve Language Models*; Lan et al. (2020), *ALBERT*.
 #
 # *Worked example.* `nn.Sequential(nn.Linear(3, 3), nn.ReLU(), nn.Linear(3, 3))` has 24 parameters in 4 tensors. With the group
-# `["2.weight", "0.weight"]` there are
-# 15 in 3 tensors, and both layers multiply by what was the weight of layer 2.
+# `["2.weight", "0.weight"]` there are 15 in 3 tensors, and both layers multiply by what was the weight of layer 2.
 #
 # <details><summary>Hint 1</summary>Copying a <em>value</em> leaves two parameters. Which object does a module look for when you say
 # <code>layer.weight</code>?</details>
 # <details><summary>Hint 2</summary><code>setattr(layer, "weight", parameter)</code> makes any <code>nn.Parameter</code> the weight of a
-# layer. A name splits into the module's
-# and the parameter's at its last dot.</details>
-# <details><summary>Hint 3</summary>For each group, <code>shared = model.get_parameter(names[0])</code>; for each other name,
-# <code>path, _, last = name.rpartition(".")</code> and <code>setattr(model.get_submodule(path), last, shared)</code>. The path "" is the
-# model itself.</details>
+# layer. A name splits into the module's and the parameter's at its last dot.</details>
+# <details><summary>Hint 3</summary>For each group, <code>shared = model.get_parameter(names[0])</code>; for each other name, <code>path, _,
+# last = name.rpartition(".")</code> and <code>setattr(model.get_submodule(path), last, shared)</code>. The path "" is the model
+# itself.</details>
 
 # %% answer="tie_weights"
 def tie_weights(model, groups):
@@ -696,44 +671,39 @@ exam.score()
 # ## 6. A layer of few values
 #
 # A codebook stores for each weight which value it has. *HashedNets* store nothing of the kind: a hash of the position computes it. So a
-# layer of any size
-# lives on as few numbers as one likes.
+# layer of any size lives on as few numbers as one likes.
 #
 # Write a class `HashedLinear(n_in, n_out, buckets, seed=0)`, an `nn.Module` that takes x of shape (N, `n_in`) to (N, `n_out`):
 #
 # $$y_i = \sum_j V_{ij}\, x_j + b_i, \qquad V_{ij} = w_{h(i, j)}, \qquad h(i, j) \in \{0, \dots, \text{buckets} - 1\}$$
 #
 # - w are `buckets` shared values, trainable parameters; the matrix V takes at most `buckets` different values, also after training. (The
-#   paper multiplies by a second hash
-#   that gives signs; leave it out.) $V_{ij}$ *is* a shared value, without a factor.
+#   paper multiplies by a second hash that gives signs; leave it out.) $V_{ij}$ *is* a shared value, without a factor.
 # - The bias b is optional: none, or one number for each output. So at most `buckets` + `n_out` numbers are trainable.
 # - h is pseudo-random in i *and* j, and `seed` alone fixes it: two layers of the same sizes and seed have the same partition of the
-#   positions, whatever the random generators
-#   of torch, numpy and Python stand at; layers of different seeds have different partitions. It stays for the layer's life. Any hash or
-#   seeded generator will do, but Python's `hash` of a text will not: it is another in each run. Where a layer has many more positions than
-#   buckets, hardly a bucket may stay empty.
+#   positions, whatever the random generators of torch, numpy and Python stand at; layers of different seeds have different partitions. It
+#   stays for the layer's life. Any hash or seeded generator will do, but Python's `hash` of a text will not: it is another in each run.
+#   Where a layer has many more positions than buckets, hardly a bucket may stay empty.
 # - The initial values of w are random: not all alike.
 # - The gradient of a shared value is the *sum* over all positions that use it:
 #
 # $$\frac{\partial L}{\partial w_k} = \sum_{(i, j):\, h(i, j) = k} \frac{\partial L}{\partial V_{ij}}$$
 #
-# - `buckets` ≥ 1 may be 1, and may exceed the number of positions. Tests read the matrix as
-#   `layer(torch.eye(n_in)) - layer(torch.zeros(n_in, n_in))`, which is V transposed. They also set the trainable parameters to 1, 2, 3, … in
-#   place and read it again.
+# - `buckets` ≥ 1 may be 1, and may exceed the number of positions. Tests read the matrix as `layer(torch.eye(n_in)) -
+#   layer(torch.zeros(n_in, n_in))`, which is V transposed. They also set the trainable parameters to 1, 2, 3, … in place and read it again.
 #
-# Source: Chen et al. (2015), *Compressing Neural Networks with the Hashing Trick*, section 4.
+# Source: Chen et al. (2015), *Compressing Neural Networks with the Hashing Trick*, the section on HashedNets.
 #
 # *Worked example.* `n_in = 2`, `n_out = 3`, `buckets = 2`, and say h is 0 for the positions (0,0), (1,1), (2,1) and 1 for the others; w =
-# (0.5, −2). Then V = [[0.5, −2], [−2, 0.5], [−2, 0.5]].
-# For x = (1, 3) y = (−5.5, −0.5, −0.5). With ∂L/∂y = (1, 1, 1) every row of ∂L/∂V is (1, 3), and ∂L/∂w = (1 + 3 + 3, 3 + 1 + 1) = (7, 5).
+# (0.5, −2). Then V = [[0.5, −2], [−2, 0.5], [−2, 0.5]]. For x = (1, 3) y = (−5.5, −0.5, −0.5). With ∂L/∂y = (1, 1, 1) every row of ∂L/∂V is
+# (1, 3), and ∂L/∂w = (1 + 3 + 3, 3 + 1 + 1) = (7, 5).
 #
 # <details><summary>Hint 1</summary>A table of bucket numbers of the shape of V, made once, from a generator that is the layer's
 # own.</details>
 # <details><summary>Hint 2</summary><code>torch.randint(buckets, shape, generator=torch.Generator().manual_seed(seed))</code>. Keep it as a
 # buffer: it is no parameter.</details>
 # <details><summary>Hint 3</summary>In <code>forward</code>, <code>self.values[self.bucket]</code> looks all of V up, and autograd sums the
-# gradients of what was looked up several
-# times; then <code>F.linear</code>.</details>
+# gradients of what was looked up several times; then <code>F.linear</code>.</details>
 
 # %% answer="HashedLinear"
 class HashedLinear(nn.Module):
@@ -840,8 +810,7 @@ exam.score()
 # ### See it: few values, or a thin network?
 #
 # With exercise 6 done, run this cell. It makes the digits network 64–64–32–10 smaller in two ways: with hashed layers of as few values, or
-# with narrower
-# hidden layers. Each point is a network that was trained for 6 epochs. No marks.
+# with narrower hidden layers. Each point is a network that was trained for 6 epochs. No marks.
 
 # %%
 def hashed_mlp(share):
@@ -875,8 +844,8 @@ ax.legend(loc="lower right")
 plt.show()
 
 # %% [markdown]
-# A thin network is cheaper in time as well; a hashed one runs with the full matrix, however few numbers it holds. Sharing saves storage, not
-# multiplications.
+# A thin network is cheaper in time as well; a hashed one runs with the full matrix, however few numbers it holds. Sharing saves storage,
+# not multiplications.
 
 # %% [markdown]
 # ## 7. Search under a constraint
@@ -884,44 +853,35 @@ plt.show()
 # Write `evolve(space, predictor, constraint) -> config`, an evolutionary search for a good architecture that is cheap enough.
 #
 # - `space` is `{name: choices}`, each `choices` a list of numbers, in any order. A *configuration* is a dictionary with one of its choices
-#   for every name. There are at
-#   most 20,000 of them.
+#   for every name. There are at most 20,000 of them.
 # - `predictor(config) -> float` says how good it is: higher is better; it may be negative. `constraint(config) -> bool` says whether it is
-#   allowed. Both are functions that
-#   take a plain dictionary and always give the same for the same. They run beside the tests, at a price per call of a fraction of a
-#   millisecond; all calls
-#   of one search together may be up to 100,000.
+#   allowed. Both are functions that take a plain dictionary and always give the same for the same. They run beside the tests, at a price
+#   per call of a fraction of a millisecond; all calls of one search together may be up to 100,000.
 # - The result satisfies the constraint, and its score is at least the 99th percentile (`np.percentile`) of the scores of *all*
-#   configurations that do: it is among
-#   the best hundredth, or equals it.
+#   configurations that do: it is among the best hundredth, or equals it.
 # - If no configuration satisfies the constraint, raise `ValueError`. There may be very few that do, even a single one: drawing a hundred
 #   times in vain proves nothing.
 # - `space` is not changed. Choices are drawn from a list, never interpolated.
 #
 # The scheme: draw a first population of allowed configurations. In each generation keep the best quarter as parents; make children by
-# *crossover* (each name's choice from
-# one of two different parents) and *mutation* (now and then a fresh choice); only children that satisfy the constraint join. Return the
-# best. Any other search that gives
-# such a result is right, too: what is tested is the result, on spaces in which the choices depend on one another.
+# *crossover* (each name's choice from one of two different parents) and *mutation* (now and then a fresh choice); only children that
+# satisfy the constraint join. Return the best. Any other search that gives such a result is right, too: what is tested is the result, on
+# spaces in which the choices depend on one another.
 #
-# Source: Cai et al. (2020), *Once-for-All: Train One Network and Specialize it for Efficient Deployment*, which searches so for each device,
-# guided by predictors of
-# accuracy and latency. Its space has more than $10^{19}$ configurations; ours is small enough to be checked.
+# Source: Cai et al. (2020), *Once-for-All: Train One Network and Specialize it for Efficient Deployment*, which searches so for each
+# device, guided by predictors of accuracy and latency. Its space has more than $10^{19}$ configurations; ours is small enough to be
+# checked.
 #
 # *Worked example.* `{"depth": [2, 3], "width": [8, 16, 32]}`, score = depth · width, constraint width² · depth ≤ 600. Allowed are (2, 8),
-# (3, 8) and (2, 16), with scores 16, 24
-# and 32. The result is depth 2, width 16. (3, 32) scores 96 and is not allowed; crossing (3, 8) and (2, 16) can give (3, 16), which takes 768
-# and must not join.
+# (3, 8) and (2, 16), with scores 16, 24 and 32. The result is depth 2, width 16. (3, 32) scores 96 and is not allowed; crossing (3, 8) and
+# (2, 16) can give (3, 16), which takes 768 and must not join.
 #
 # <details><summary>Hint 1</summary>Make all configurations with <code>itertools.product(*space.values())</code>, shuffle them, and take the
-# first 60 or so that are allowed. If there are
-# none, you know it for certain.</details>
-# <details><summary>Hint 2</summary>A child: <code>{name: random.choice((mother[name], father[name])) for name in space}</code>; then, with a
-# probability of 0.1 to 0.2 for each name,
-# <code>random.choice(space[name])</code> instead. Ask the constraint before it joins.</details>
-# <details><summary>Hint 3</summary>Ten to thirty generations of 40 to 60 children. Keep the parents in the population, so that the best is never lost.
-# Make a fixed number of tries for children in each
-# generation: under a tight constraint few succeed.</details>
+# first 60 or so that are allowed. If there are none, you know it for certain.</details>
+# <details><summary>Hint 2</summary>A child: <code>{name: random.choice((mother[name], father[name])) for name in space}</code>; then, with
+# a probability of 0.1 to 0.2 for each name, <code>random.choice(space[name])</code> instead. Ask the constraint before it joins.</details>
+# <details><summary>Hint 3</summary>Ten to thirty generations of 40 to 60 children. Keep the parents in the population, so that the best is
+# never lost. Make a fixed number of tries for children in each generation: under a tight constraint few succeed.</details>
 
 # %% answer="evolve"
 def evolve(space, predictor, constraint):
@@ -1062,9 +1022,9 @@ exam.score()
 # ## 8. A stand-in for training
 #
 # A search asks thousands of times how good an architecture is, and training each would take years. So a few hundred are trained, and a
-# regression learns to
-# predict the accuracy of the others from their description. What it must get right is the *order*: a search only compares. The measure is
-# Kendall's τ: of all pairs, the share that is ordered alike minus the share that is ordered otherwise. 1 is the same order, 0 is chance.
+# regression learns to predict the accuracy of the others from their description. What it must get right is the *order*: a search only
+# compares. The measure is Kendall's τ: of all pairs, the share that is ordered alike minus the share that is ordered otherwise. 1 is the
+# same order, 0 is chance.
 #
 # Write `accuracy_predictor(X, y) -> predict`:
 #
@@ -1072,8 +1032,8 @@ exam.score()
 #   (mean 0, standard deviation 1).
 # - `predict(X_new)` takes a tensor (m, 3) of other architectures and gives m numbers, an array of shape (m,): higher for what is better.
 # - Tests use sets that the function `architectures` of the next cell makes with seeds of their own: 600 rows to learn from, 150 to 300
-#   others to be ordered. On those,
-#   τ must be at least 0.7. Which feature plays which role, and the signs, change from set to set: learn them from the data.
+#   others to be ordered. On those, τ must be at least 0.7. Which feature plays which role, and the signs, change from set to set: learn
+#   them from the data.
 # - A row is predicted alike alone or in a batch (to within 1e-3), in whatever batch, and as often as one asks. `X` and `y` are not changed.
 # - Any method is welcome, those of scikit-learn too: a small neural network, nearest neighbours, a forest, boosting, kernel regression. It
 #   should learn within a few seconds (a Gaussian process that searches for its length scales takes longer; `optimizer=None` leaves the
@@ -1082,19 +1042,16 @@ exam.score()
 # Sources: Cai et al. (2020), *Once-for-All*, whose predictor is a small feed-forward network; Kendall (1938), *A New Measure of Rank
 # Correlation*.
 #
-# *Worked example of τ.* True accuracies 0.7, 0.8, 0.9, predictions 1, 3, 2: two of the three pairs are in order, one is not: τ = (2 − 1)/3 =
-# 1/3. Squared errors do not enter: 0.1,
-# 30, 20 give the same.
+# *Worked example of τ.* True accuracies 0.7, 0.8, 0.9, predictions 1, 3, 2: two of the three pairs are in order, one is not: τ = (2 − 1)/3
+# = 1/3. Squared errors do not enter: 0.1, 30, 20 give the same.
 #
 # <details><summary>Hint 1</summary>Plot y against each feature (you have <code>architectures</code>). One has its best value in the middle;
-# two matter only together. Nothing of this is a straight
-# line.</details>
+# two matter only together. Nothing of this is a straight line.</details>
 # <details><summary>Hint 2</summary>What is like the new row? A mean of the known accuracies that is weighted by nearness is a start, and it
 # is nonlinear.</details>
 # <details><summary>Hint 3</summary>Kernel ridge regression: with $k(a, b) = e^{-5 \lVert a - b \rVert^2}$ and the matrix K of all pairs of
-# rows of X, solve $(K + 0.01\, I)\, c = y$; then predict
-# $\sum_i c_i\, k(x, x_i)$. <code>torch.cdist</code> gives the distances. Or fit a regressor of scikit-learn and return its
-# <code>predict</code>.</details>
+# rows of X, solve $(K + 0.01\, I)\, c = y$; then predict $\sum_i c_i\, k(x, x_i)$. <code>torch.cdist</code> gives the distances. Or fit a
+# regressor of scikit-learn and return its <code>predict</code>.</details>
 
 # %%
 def architectures(seed, n=600, held_out=300):
@@ -1163,10 +1120,9 @@ exam.score()
 # ### See it: search, with a stand-in, under a limit
 #
 # With exercises 7 and 8 done, run this cell. The space is real: digits networks with two hidden layers of 3 to 40 units. All 49 are trained
-# for 4 epochs, so that we know the truth;
-# your predictor sees 24 of them, and your search asks the predictor, under a limit on the MACs. (The 49 are trained side by side, as one
-# stack of matrices with 40
-# units each, of which masks switch off what a network does not have.) No marks.
+# for 4 epochs, so that we know the truth; your predictor sees 24 of them, and your search asks the predictor, under a limit on the MACs.
+# (The 49 are trained side by side, as one stack of matrices with 40 units each, of which masks switch off what a network does not have.) No
+# marks.
 
 # %%
 units = [3, 5, 8, 12, 18, 28, 40]
@@ -1234,14 +1190,11 @@ plt.show()
 # ## 9. A cost that gradient descent can lower
 #
 # The other way to search keeps all candidates at once: every layer computes a mixture of its operations, weighted by a softmax of trainable
-# numbers α, and the weights
-# are trained together with the rest (DARTS). To make the result cheap, its *expected latency* joins the loss. Latencies are looked up in a
-# table that was measured once
-# on the device.
+# numbers α, and the weights are trained together with the rest (DARTS). To make the result cheap, its *expected latency* joins the loss.
+# Latencies are looked up in a table that was measured once on the device.
 #
 # Write `expected_latency(alphas, latencies) -> latency` for two tensors of shape (L, K): for L layers with K candidate operations each, the
-# numbers α and the latency of each
-# operation in that layer:
+# numbers α and the latency of each operation in that layer:
 #
 # $$p_{lo} = \frac{e^{\alpha_{lo}}}{\sum_{o'} e^{\alpha_{lo'}}}, \qquad E = \sum_{l} \sum_{o} p_{lo}\, t_{lo}, \qquad \frac{\partial E}{\partial \alpha_{lo}} = p_{lo}\,\Big(t_{lo} - \sum_{o'} p_{lo'} t_{lo'}\Big)$$
 #
@@ -1255,15 +1208,13 @@ plt.show()
 # operations.
 #
 # *Worked example.* `alphas = [[0, 0], [ln 3, 0]]`, `latencies = [[2, 4], [1, 5]]`: p = [[0.5, 0.5], [0.75, 0.25]], and E = 3 + 2 = 5. The
-# gradient is [[−0.5, 0.5],
-# [−0.75, 0.75]]: a step against it makes the cheaper operation likelier.
+# gradient is [[−0.5, 0.5], [−0.75, 0.75]]: a step against it makes the cheaper operation likelier.
 #
 # <details><summary>Hint 1</summary>An <code>argmax</code> has no gradient, and the latency of the likeliest is not the expected
 # one.</details>
 # <details><summary>Hint 2</summary><code>torch.softmax(alphas, dim=1)</code> is stable. Which axis are the operations?</details>
 # <details><summary>Hint 3</summary>Multiply the probabilities by the latencies, element by element, and sum everything. Leave out
-# <code>item()</code> and
-# <code>detach()</code>.</details>
+# <code>item()</code> and <code>detach()</code>.</details>
 
 # %% answer="expected_latency"
 def expected_latency(alphas, latencies):
@@ -1307,9 +1258,8 @@ exam.score()
 # %% [markdown]
 # ## Concepts
 #
-# What the exercises above taught you, asked the way an interviewer asks it: five checks that are marked at once, and a question to answer in
-# your own words. In
-# a check every statement stands alone; any number of them, but at least one, is true.
+# What the exercises above taught you, asked the way an interviewer asks it: five checks that are marked at once, and a question to answer
+# in your own words. In a check every statement stands alone; any number of them, but at least one, is true.
 
 # %% check="separable_convolution" points=1
 
@@ -1327,14 +1277,12 @@ exam.score()
 # ## Where this leads
 #
 # You have built three ways to a network that is small from the start: blocks that need fewer multiplications (`depthwise_separable`,
-# `InvertedResidual`), matrices that hold fewer
-# numbers (`low_rank`, `tie_weights`, `HashedLinear`), and a search that designs under a limit (`evolve` with `accuracy_predictor`, or
-# gradients with `expected_latency`).
+# `InvertedResidual`), matrices that hold fewer numbers (`low_rank`, `tie_weights`, `HashedLinear`), and a search that designs under a limit
+# (`evolve` with `accuracy_predictor`, or gradients with `expected_latency`).
 #
 # Keep the three currencies apart. Low rank below the break-even saves numbers and multiplications; sharing saves numbers only; a separable
-# convolution saves numbers and
-# multiplications, and moves more bytes. Which of them is time depends on the machine: compute the arithmetic intensity first, then measure
-# (12).
+# convolution saves numbers and multiplications, and moves more bytes. Which of them is time depends on the machine: compute the arithmetic
+# intensity first, then measure (12).
 #
 # A small network need not be trained from labels alone: a large one can teach it (09). And the small one can be pruned and quantized like
 # any other (11).

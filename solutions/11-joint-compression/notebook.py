@@ -9,10 +9,9 @@
 # %% [markdown]
 # # 11 · Joint compression
 #
-# Pruning removes weights, quantization shortens them. They spend the same budget: a bit that goes into a finer grid is a bit that keeps
-# no weight.
-# So who decides? One after the other, the mask is final before anybody has seen the grid. *Jointly*, sparsity and bits are searched under one
-# budget, and masks and grids are chosen again, together, while the network trains.
+# Pruning removes weights, quantization shortens them. They spend the same budget: a bit that goes into a finer grid is a bit that keeps no
+# weight. So who decides? One after the other, the mask is final before anybody has seen the grid. *Jointly*, sparsity and bits are searched
+# under one budget, and masks and grids are chosen again, together, while the network trains.
 #
 # You will build the parts, then both ways of putting them together, and end on a Pareto front with a network of your own:
 #
@@ -24,14 +23,11 @@
 # - **Does the order matter?** A table of all orders of a few steps (8).
 #
 # **Conventions.** Tensors are torch, float32; `model` is a torch module without dropout. *Weights* are parameters with at least two
-# dimensions; biases and
-# all else stay as they are unless they are trained. A *mask* is boolean, `True` = keep; *sparsity* s removes Python's `round(s * n)` of n
-# weights, in
-# every weight tensor by itself. The grid is *symmetric* with one scale per tensor: codes from $-(2^{b-1}-1)$ to $2^{b-1}-1$, rounding
-# half to even.
-# A function gives back something new and leaves its arguments, training mode and gradients included, as they were. `data = (x_train,
-# y_train, x_val, y_val)`.
-# In exercises 4 and 6 a network of sparsity s and b bits takes, in bits,
+# dimensions; biases and all else stay as they are unless they are trained. A *mask* is boolean, `True` = keep; *sparsity* s removes
+# Python's `round(s * n)` of n weights, in every weight tensor by itself. The grid is *symmetric* with one scale per tensor: codes from
+# $-(2^{b-1}-1)$ to $2^{b-1}-1$, rounding half to even. A function gives back something new and leaves its arguments, training mode and
+# gradients included, as they were. `data = (x_train, y_train, x_val, y_val)`. In exercises 4 and 6 a network of sparsity s and b bits
+# takes, in bits,
 #
 # $$\text{size} = \sum_{l} \big(\underbrace{n_l}_{\text{mask}} + \underbrace{(n_l - \text{round}(s\,n_l))\,b}_{\text{kept weights}} + \underbrace{32}_{\text{scale}}\big),
 # \qquad \text{ratio} = \frac{32 \sum_l n_l}{\text{size}},$$
@@ -92,28 +88,25 @@ def untouched(traces, model):
 # $$m_i = \left[\,w_i \text{ is kept}\,\right], \qquad \Delta = \frac{\max_i m_i |w_i|}{2^{b-1}-1}, \qquad
 # \hat w_i = m_i\,\Delta\,\mathrm{round}\!\left(\frac{w_i}{\Delta}\right)$$
 #
-# - `mask` is boolean, has the shape of `w`, and exactly `round(s * n)` elements are `False`: those of least magnitude; ties may fall
-#   either way.
+# - `mask` is boolean, has the shape of `w`, and exactly `round(s * n)` elements are `False`: those of least magnitude; ties may fall either
+#   way.
 # - `w_hat` has the shape of `w`, and is *exactly* 0 wherever the mask is `False`. A kept weight may round to 0 too; its mask stays `True`.
 # - The scale Δ comes from the largest magnitude that is *kept*. Rounding is to the nearest code, half to even.
 # - Where nothing but zeros is kept (`s = 1`, or a `w` of zeros) all of `w_hat` is 0, never NaN.
 # - `s` outside [0, 1] raises `ValueError`. `w` is not changed.
 #
-# Source: Han et al. (2016), *Deep Compression*, for the sequence; the symmetric grid is that of 05. On an affine grid, whose zero is a
-# code between others,
-# the pruned weights stay zero only if the zero point is a whole number.
+# Source: Han et al. (2016), *Deep Compression*, for the sequence; the symmetric grid is that of 05. On an affine grid, whose zero is a code
+# between others, the pruned weights stay zero only if the zero point is a whole number.
 #
 # *Worked example.* `w = [0.9, -0.1, 0.4, -0.6]`, `s = 0.25`, `bits = 3`: one of four goes, −0.1. The largest kept is 0.9 and the largest
-# code 3, so
-# Δ = 0.3. w/Δ = [3, ·, 1.33, −2] → [3, 0, 1, −2], and `w_hat = [0.9, 0, 0.3, -0.6]`.
+# code 3, so Δ = 0.3. w/Δ = [3, ·, 1.33, −2] → [3, 0, 1, −2], and `w_hat = [0.9, 0, 0.3, -0.6]`.
 #
-# <details><summary>Hint 1</summary>Two things in a row, and the second must not undo the first. What does a grid with a level at 0 do to
-# a zero?</details>
+# <details><summary>Hint 1</summary>Two things in a row, and the second must not undo the first. What does a grid with a level at 0 do to a
+# zero?</details>
 # <details><summary>Hint 2</summary><code>w.abs().flatten().argsort()</code> lists positions from the smallest magnitude up; the first
 # <code>round(s * n)</code> of them go. Divide by the scale, round, multiply by the scale.</details>
 # <details><summary>Hint 3</summary><code>kept = w * mask</code>, <code>scale = kept.abs().max() / (2 ** (bits - 1) - 1)</code>; if the
-# scale is 0, return
-# <code>kept</code>; else <code>(kept / scale).round() * scale</code>.</details>
+# scale is 0, return <code>kept</code>; else <code>(kept / scale).round() * scale</code>.</details>
 
 # %% answer="prune_then_quantize"
 def prune_then_quantize(w, s, bits):
@@ -188,19 +181,17 @@ exam.score()
 # ## 2. Two of every four
 #
 # Scattered zeros need a mask of a bit for each weight, and no dense kernel skips them. Sparse tensor cores skip zeros in one pattern: in
-# every aligned
-# four of a row, two.
+# every aligned four of a row, two.
 #
 # Write `mask_2_4(w) -> mask` for a float32 tensor `w` of any shape whose last axis is a multiple of 4:
 #
-# - in every aligned four of the *last* axis (positions 0 to 3, 4 to 7, …) exactly two elements of the boolean mask are `True`,
-#   whatever the values, even if all four are 0;
+# - in every aligned four of the *last* axis (positions 0 to 3, 4 to 7, …) exactly two elements of the boolean mask are `True`, whatever the
+#   values, even if all four are 0;
 # - no pruned weight of a four is larger in magnitude than a kept one of the *same* four; where magnitudes tie, any choice is right;
 # - the mask has the shape of `w`, and `w` is not changed.
 #
 # The last axis of a linear layer's weight (outputs, inputs) runs along the inputs, along which the products are summed: that is where
-# hardware
-# can leave two of four multiplications out.
+# hardware can leave two of four multiplications out.
 #
 # Source: Mishra et al. (2021), *Accelerating Sparse Deep Neural Networks*: the 2:4 pattern, two non-zero values in every contiguous block
 # of four.
@@ -210,10 +201,9 @@ exam.score()
 #
 # <details><summary>Hint 1</summary>Half of every four is not half of the whole. Which shape makes a four a row?</details>
 # <details><summary>Hint 2</summary><code>w.abs().reshape(-1, 4)</code> has one aligned four in each row, because the last axis is a
-# multiple of 4.
-# <code>topk</code> along the rows gives positions.</details>
-# <details><summary>Hint 3</summary>Start from <code>torch.zeros(fours.shape, dtype=torch.bool)</code> and
-# <code>scatter_(1, fours.topk(2, dim=1).indices, True)</code>; give it the shape of <code>w</code>.</details>
+# multiple of 4. <code>topk</code> along the rows gives positions.</details>
+# <details><summary>Hint 3</summary>Start from <code>torch.zeros(fours.shape, dtype=torch.bool)</code> and <code>scatter_(1, fours.topk(2,
+# dim=1).indices, True)</code>; give it the shape of <code>w</code>.</details>
 
 # %% answer="mask_2_4"
 def mask_2_4(w):
@@ -261,16 +251,15 @@ exam.score()
 # %% [markdown]
 # ## 3. Pack the pattern
 #
-# A mask costs a bit for each weight, wherever the zeros are. In the 2:4 pattern there are only two weights in a four, and a position
-# within a four takes
-# two bits: for each four 2 values and 2 · 2 bits, whatever the values are made of.
+# A mask costs a bit for each weight, wherever the zeros are. In the 2:4 pattern there are only two weights in a four, and a position within
+# a four takes two bits: for each four 2 values and 2 · 2 bits, whatever the values are made of.
 #
 # Write `pack_2_4(w) -> (values, indices)` and `unpack_2_4(values, indices) -> w`:
 #
 # - `w` is a float32 tensor of shape (…, n) in the 2:4 pattern: every aligned four of the last axis has *at most* two values that are not 0.
-# - `values` and `indices` have the shape (…, n/2). Entries 2k and 2k + 1 of a row belong to its four k: two different positions from 0 to
-#   3 in ascending order, and the
-#   values there. Every value that is not 0 is among them; a four with fewer than two is filled up with zeros at positions of your choice.
+# - `values` and `indices` have the shape (…, n/2). Entries 2k and 2k + 1 of a row belong to its four k: two different positions from 0 to 3
+#   in ascending order, and the values there. Every value that is not 0 is among them; a four with fewer than two is filled up with zeros at
+#   positions of your choice.
 # - `indices` has any integer dtype. `unpack_2_4` gives back the tensor of shape (…, n) exactly, whoever packed it; in the tests its
 #   `indices` are int64.
 # - No argument is changed.
@@ -278,19 +267,17 @@ exam.score()
 # Source: Mishra et al. (2021), the compressed format of a 2:4 matrix: half of the values, and a 2-bit index for each.
 #
 # *Worked example.* `w = [[0, -0.9, 0.5, 0,  0, 0, -5, 0]]` gives `values = [[-0.9, 0.5,  ·, ·]]`, `indices = [[1, 2,  ·, ·]]`; the second
-# four has only −5 at
-# position 2: `(0, -5)` at `(0, 2)`, `(0, -5)` at `(1, 2)` and `(-5, 0)` at `(2, 3)` are right. In float32 a four takes 2·32 + 2·2 = 68
-# bits instead of 128: ratio
-# 1.88, not 2. With 4-bit values it is 2·4 + 4 = 12 bits, against 16 for four dense 4-bit values: ratio 1.33.
+# four has only −5 at position 2: `(0, -5)` at `(0, 2)`, `(0, -5)` at `(1, 2)` and `(-5, 0)` at `(2, 3)` are right. In float32 a four takes
+# 2·32 + 2·2 = 68 bits instead of 128: ratio 1.88, not 2. With 4-bit values it is 2·4 + 4 = 12 bits, against 16 for four dense 4-bit values:
+# ratio 1.33.
 #
-# <details><summary>Hint 1</summary>Which two positions would you take in a four with two, with one, with no value that is not 0?
-# Is there one rule for all three?</details>
-# <details><summary>Hint 2</summary>The two largest magnitudes are always right. <code>fours.abs().topk(2)</code> gives their positions,
-# but in the
-# order of size: sort them. <code>torch.gather</code> then fetches the values.</details>
-# <details><summary>Hint 3</summary><code>fours = w.reshape(-1, 4)</code>,
-# <code>indices = fours.abs().topk(2, dim=1).indices.sort(dim=1).values</code>, <code>fours.gather(1, indices)</code>, then shapes. Back:
-# zeros of shape (fours, 4) and <code>scatter_</code>.</details>
+# <details><summary>Hint 1</summary>Which two positions would you take in a four with two, with one, with no value that is not 0? Is there
+# one rule for all three?</details>
+# <details><summary>Hint 2</summary>The two largest magnitudes are always right. <code>fours.abs().topk(2)</code> gives their positions, but
+# in the order of size: sort them. <code>torch.gather</code> then fetches the values.</details>
+# <details><summary>Hint 3</summary><code>fours = w.reshape(-1, 4)</code>, <code>indices = fours.abs().topk(2,
+# dim=1).indices.sort(dim=1).values</code>, <code>fours.gather(1, indices)</code>, then shapes. Back: zeros of shape (fours, 4) and
+# <code>scatter_</code>.</details>
 
 # %% answer="pack_2_4"
 def pack_2_4(w):
@@ -369,46 +356,39 @@ exam.score()
 # %% [markdown]
 # ## 4. One budget for both
 #
-# Two bits for every weight: all of them on the grid {−Δ, 0, Δ}? Or a fifth of them with five bits, and a mask? Both networks take the
-# same room, and one
-# of them reads digits much better. Neither number means anything without the other, so they are searched together.
+# Two bits for every weight: all of them on the grid {−Δ, 0, Δ}? Or a fifth of them with five bits, and a mask? Both networks take the same
+# room, and one of them reads digits much better. Neither number means anything without the other, so they are searched together.
 #
 # Write `joint_search(model, data, budget) -> found`:
 #
 # - `found = {'sparsity': s, 'bits': b, 'model': compressed, 'size': size}`: a sparsity in [0, 1], a whole number b ≥ 2, a new model and its
 #   size in bits by the formula above.
 # - `compressed` has weights of sparsity s on the symmetric grid of b bits: in every weight tensor at least `round(s * n)` zeros, and the
-#   others whole multiples
-#   (up to $2^{b-1}-1$, either sign) of one step. Everything else is as in `model`.
+#   others whole multiples (up to $2^{b-1}-1$, either sign) of one step. Everything else is as in `model`.
 # - `budget` is in bits per weight: size ≤ budget · Σn. It lies between 1.5 and 2.5, or it is so small that nothing fits; then raise
 #   `ValueError`.
 # - It is *one-shot*: no training is needed. Choose by the accuracy on `x_val, y_val` (or by a loss, or on the training pictures).
-# - Judged by the weights, in a network of our own, on `x_val, y_val`: more accurate than *both corners* at that budget, which are:
-#   pruning alone (float32 for the kept
-#   weights, 1 + 32(1 − s) bits per weight), and quantization alone (no mask, b bits per weight, and 32 more for each scale; the widest grid
-#   that fits, if 2 bits do); and, on the small MLP, no more than 20 percentage points below
-#   the best of the pairs s = 0, 0.1, …, 0.9 and b = 2, …, 8 that fit.
+# - Judged by the weights, in a network of our own, on `x_val, y_val`: more accurate than *both corners* at that budget, which are: pruning
+#   alone (float32 for the kept weights, 1 + 32(1 − s) bits per weight), and quantization alone (no mask, b bits per weight, and 32 more for
+#   each scale; the widest grid that fits, if 2 bits do); and, on the small MLP, no more than 20 percentage points below the best of the
+#   pairs s = 0, 0.1, …, 0.9 and b = 2, …, 8 that fit.
 # - `model` is the small MLP or the CNN of the course, or one like them.
 #
 # Source: Tung and Mori (2018), *CLIP-Q*, for choosing the pruning rate and the bits of a layer together; the search here is over a plain
 # grid.
 #
-# *Worked example.* One tensor of 1000 weights, budget 2: at most 2000 bits. s = 0.7, b = 3: 1000 + 300·3 + 32 = 1932, fits. s = 0.6, b =
-# 3: 2232, does not.
-# Whoever leaves the mask out counts 1232 bits for it and lets it pass, 12 % too large. On `models.load("small_mlp", 1)` the pair
-# (0.7, 3) reads 53.8 % of the
-# validation pictures; two bits for every weight, which need 2.04 bits per weight, read 28.4 %, and what pruning alone can afford at 2
-# bits per weight, 11.6 %.
+# *Worked example.* One tensor of 1000 weights, budget 2: at most 2000 bits. s = 0.7, b = 3: 1000 + 300·3 + 32 = 1932, fits. s = 0.6, b = 3:
+# 2232, does not. Whoever leaves the mask out counts 1232 bits for it and lets it pass, 12 % too large. On `models.load("small_mlp", 1)` the
+# pair (0.7, 3) reads 53.8 % of the validation pictures; two bits for every weight, which need 2.04 bits per weight, read 28.4 %, and what
+# pruning alone can afford at 2 bits per weight, 11.6 %.
 #
-# <details><summary>Hint 1</summary>There are about 20 sparsities and 7 widths worth a look, and a network is tried in a millisecond.
-# Which order do you need?</details>
-# <details><summary>Hint 2</summary>None: loop over <em>pairs</em>, skip those whose size exceeds the budget, keep the best. Fixing s
-# first and then giving b what is left
-# decides s without knowing the grid.</details>
+# <details><summary>Hint 1</summary>There are about 20 sparsities and 7 widths worth a look, and a network is tried in a millisecond. Which
+# order do you need?</details>
+# <details><summary>Hint 2</summary>None: loop over <em>pairs</em>, skip those whose size exceeds the budget, keep the best. Fixing s first
+# and then giving b what is left decides s without knowing the grid.</details>
 # <details><summary>Hint 3</summary>For each pair that fits: <code>candidate = copy.deepcopy(model)</code>; under
-# <code>torch.no_grad()</code> prune and round every
-# parameter with <code>dim() &gt; 1</code> as in exercise 1; keep <code>(accuracy(candidate, data), ...)</code> if it is the best so
-# far.</details>
+# <code>torch.no_grad()</code> prune and round every parameter with <code>dim() &gt; 1</code> as in exercise 1; keep
+# <code>(accuracy(candidate, data), ...)</code> if it is the best so far.</details>
 
 # %% answer="joint_search"
 def joint_search(model, data, budget):
@@ -553,10 +533,8 @@ exam.score()
 # ## 5. Masks and grids trained together
 #
 # One-shot, a weight is judged once, by its size in a network that has never felt a grid. Jointly, every step decides again: from *latent*
-# float
-# weights the mask, and the grid of what is kept; forward with the masked, rounded weights; the gradient goes straight through to *all*
-# latent weights, the pruned
-# too. A pruned weight that is missed grows, and returns.
+# float weights the mask, and the grid of what is kept; forward with the masked, rounded weights; the gradient goes straight through to
+# *all* latent weights, the pruned too. A pruned weight that is missed grows, and returns.
 #
 # $$m = \text{keep-mask of } w, \qquad \hat w = m \odot \mathrm{quantize}(w), \qquad L = \mathrm{CE}\big(f(x; \hat w)\big), \qquad
 # w \leftarrow w - \eta\,\frac{\partial L}{\partial \hat w}$$
@@ -564,41 +542,34 @@ exam.score()
 # Write `joint_train(model, data, s, bits) -> (trained, masks)`:
 #
 # - `model` is the trained small MLP, which stays untouched; `data` are the digits: train on the first two. Optimizer, learning rate,
-#   batches, epochs and grid (uniform or a
-#   codebook) are yours; a second or two must do. `bits` ≥ 2; `s` outside [0, 1] raises `ValueError`.
+#   batches, epochs and grid (uniform or a codebook) are yours; a second or two must do. `bits` ≥ 2; `s` outside [0, 1] raises `ValueError`.
 # - `masks` is a dictionary of boolean masks for the weights, keyed by parameter name, each with exactly `round(s * n)` elements `False`.
 # - `trained` is a new model. In each weight tensor it has at most $2^b$ different values, 0 among them (values less than 1e-6 apart count
-#   as one), and every weight
-#   whose mask is `False` is exactly 0. With 4 bits you use them: some tensor takes more than four values.
+#   as one), and every weight whose mask is `False` is exactly 0. With 4 bits you use them: some tensor takes more than four values.
 # - The masks differ from the one-shot masks, those of the `round(s * n)` least magnitudes of `model`: the training had a say.
 # - It is judged by its weights, in a network of our own, on the validation pictures: at least 5 percentage points more accurate than
-#   `model` pruned
-#   and rounded as in exercise 1 (where that leaves room: the tests stand at 28 to 56 % one-shot).
+#   `model` pruned and rounded as in exercise 1 (where that leaves room: the tests stand at 28 to 56 % one-shot).
 #
-# Source: Tung and Mori (2018), *CLIP-Q: Deep Network Compression Learning by In-Parallel Pruning-Quantization*: clipping (pruning) and
-# partitioning
-# (quantizing) in every step, from full-precision weights that are updated all the while; Guo et al. (2016), *Dynamic Network Surgery*,
-# for weights that return.
+# Source: Tung and Mori (2018), *CLIP-Q: Deep Network Compression Learning by In-Parallel Pruning-Quantization*: clipping (pruning),
+# partitioning and quantizing in every step, from full-precision weights that are updated all the while; Guo et al. (2016), *Dynamic Network
+# Surgery*, for weights that return.
 #
-# *Worked example.* Four latent weights `[0.9, 0.5, 0.35, 0.1]`, s = 0.5: kept are 0.9 and 0.5. The third gets the gradient −0.4 though
-# its forward value is 0; at a
-# learning rate of 0.5 it becomes 0.55, and now the second, 0.5, is the one that goes. With a fixed mask it would be 0 for ever.
+# *Worked example.* Four latent weights `[0.9, 0.5, 0.35, 0.1]`, s = 0.5: kept are 0.9 and 0.5. The third gets the gradient −0.4 though its
+# forward value is 0; at a learning rate of 0.5 it becomes 0.55, and now the second, 0.5, is the one that goes. With a fixed mask it would
+# be 0 for ever.
 #
 # What to expect, from our own runs on the five seeds: at s = 0.8 and 3 bits one-shot 31 to 57 %; joint training 93 to 95 % with Hint 3's
-# settings,
-# and 85 to 92 % (three seeds) with ten epochs of Adam at 0.001; float training for five epochs, pruned and rounded at its end, is no
-# better than one-shot.
+# settings, and 85 to 92 % (three seeds) with ten epochs of Adam at 0.001; float training for five epochs, pruned and rounded at its end, is
+# no better than one-shot.
 #
-# <details><summary>Hint 1</summary>Exercise 6 of 07 had latent weights and a quantizer in the forward pass. What else has to happen
-# between the two, in every step?</details>
+# <details><summary>Hint 1</summary>Exercise 6 of 07 had latent weights and a quantizer in the forward pass. What else has to happen between
+# the two, in every step?</details>
 # <details><summary>Hint 2</summary>For each weight: <code>q = mask * round(w / scale).clamp(-top, top) * scale</code>, all from
-# <code>w.detach()</code>, then
-# <code>w + (q - w).detach()</code> into <code>torch.func.functional_call(model, weights, (x,))</code>. The scale comes from the kept
-# weights alone: zeros would pull it down.</details>
+# <code>w.detach()</code>, then <code>w + (q - w).detach()</code> into <code>torch.func.functional_call(model, weights, (x,))</code>. The
+# scale comes from the kept weights alone: zeros would pull it down.</details>
 # <details><summary>Hint 3</summary>Adam at 0.01, batches of 128, 20 epochs, the rate lowered to 0 by
 # <code>torch.optim.lr_scheduler.CosineAnnealingLR</code>. A scale that works: the mean magnitude of the kept weights, times min(1, 3 /
-# top). At the end compute
-# mask and grid once more, keep the masks, and copy the quantized weights in.</details>
+# top). At the end compute mask and grid once more, keep the masks, and copy the quantized weights in.</details>
 
 # %% answer="joint_train"
 def joint_train(model, data, s, bits):
@@ -710,9 +681,8 @@ exam.score()
 # %% [markdown]
 # ### See it: what joint buys, and where it buys nothing
 #
-# With exercises 1 and 5 done, run this cell. The small MLP of seed 1, with 3 bits and more and more zeros: pruned and rounded in one
-# shot; the same, then trained with
-# *its* masks for ever (the sequence); and your `joint_train`, which may take weights back. No marks.
+# With exercises 1 and 5 done, run this cell. The small MLP of seed 1, with 3 bits and more and more zeros: pruned and rounded in one shot;
+# the same, then trained with *its* masks for ever (the sequence, with Hint 3's settings); and your `joint_train`, which may take weights back. No marks.
 
 # %%
 data, sparsities = digits(), (0.5, 0.7, 0.8, 0.9, 0.95)
@@ -906,11 +876,9 @@ exam.score()
 # ### See it: your point on the front
 #
 # The leaderboard of this assignment: the small MLP with seed 0, bits per weight across (mask and scales counted), validation accuracy up.
-# With exercises
-# 1, 4, 5 and 6 done, run this cell. The untouched network needs 32 bits; the corners are pruning alone and quantization alone; yours are
-# searched, trained
-# jointly, and iterated to a target. The reference's points were measured with Hint 3's settings of exercise 5. Do you beat them? No
-# marks.
+# With exercises 1, 4, 5 and 6 done, run this cell. The untouched network needs 32 bits; the corners are pruning alone and quantization
+# alone; yours are searched, trained jointly, and iterated to a target. The reference's points were measured with Hint 3's settings of
+# exercise 5. Do you beat them? No marks.
 
 # %%
 model = models.load("small_mlp", 0)
@@ -958,58 +926,47 @@ for label, points in (corners | yours).items():
 
 # %% [markdown]
 # Read the figure from right to left. Down to 4 bits quantization alone, in one shot, is as good as anything. Below, in one shot, the pair
-# of sparsity and bits leaves both corners
-# behind. Trained, two bits for every weight are enough, without any mask, and pruning buys next to nothing there. What the zeros buy begins below
-# 2 bits per weight, where
-# no uniform grid follows.
+# of sparsity and bits leaves both corners behind. Trained, two bits for every weight are enough, without any mask, and pruning buys next to
+# nothing there. What the zeros buy begins below 2 bits per weight, where no uniform grid follows.
 #
 # ## 7. Deep Compression, down to the bytes
 #
-# A size from a formula is a promise. Deep Compression keeps it: prune, let the kept weights share a few values, Huffman code what is
-# left, and *write it
-# down*, with everything that the decoder needs: shapes, codebook, code lengths, biases. Then the ratio is that of bytes, and whoever has
-# the bytes has the network.
+# A size from a formula is a promise. Deep Compression keeps it: prune, let the kept weights share a few values, Huffman code what is left,
+# and *write it down*, with everything that the decoder needs: shapes, codebook, code lengths, biases. Then the ratio is that of bytes, and
+# whoever has the bytes has the network.
 #
 # Write `deep_compression(model) -> (blob, ratio)` and `decompress(blob) -> state`:
 #
 # - `blob` is of type `bytes`. `ratio` = 32 · (elements of all tensors of `model.state_dict()`) / (8 · `len(blob)`), exactly that.
 # - `decompress` gives a state dict: a dictionary with the names of `model.state_dict()`, each with a tensor (or array) of the same shape.
-#   It runs in *another process*, in which
-#   `deep_compression` was never called: all that it knows is the blob.
+#   It runs in *another process*, in which `deep_compression` was never called: all that it knows is the blob.
 # - *Prune*: of all weights together at least 20 % come back as exactly 0. *Share*: every weight tensor comes back with at most 256
-#   different values. Sparsity, number of
-#   values and their choice are yours; the cosine between a weight tensor and what comes back must be at least 0.6.
+#   different values. Sparsity, number of values and their choice are yours; the cosine between a weight tensor and what comes back must be
+#   at least 0.6.
 # - *Lossless* is the way from the shared weights to the blob and back; all that is no weight (biases, batch norm's parameters and buffers
-#   of any dtype,
-#   integers too) comes back *exactly*.
-# - On the small MLP the ratio is at least 4. There is no retraining: `deep_compression` has no data. On other networks (convolutions,
-#   batch norm) there is no bound: a tiny one pays for
-#   its shapes.
+#   of any dtype, integers too) comes back *exactly*.
+# - On the small MLP the ratio is at least 4. There is no retraining: `deep_compression` has no data. On other networks (convolutions, batch
+#   norm) there is no bound: a tiny one pays for its shapes.
 # - `model` is untouched. A weight tensor may consist of zeros, or of one value only.
 #
 # Source: Han, Mao and Dally (2016), *Deep Compression: Compressing Deep Neural Networks with Pruning, Trained Quantization and Huffman
-# Coding*, sections 2 to 4. They store a
-# relative index for each kept weight; here the zero may be one more symbol of the Huffman code.
+# Coding*, sections 2 to 4. They store a relative index for each kept weight; here the zero may be one more symbol of the Huffman code.
 #
 # *Worked example.* 1000 weights, half of them 0, the others equally often one of 4 values: symbols with shares 0.5, 0.125 (four times).
-# Code lengths 1 and 3: 500·1 + 500·3 = 2000 bits; the
-# codebook 4·32 = 128. 32000/2128 = 15.0, before shapes, code lengths and biases. Small networks pay dearly for those: of the 1810 numbers
-# of the small MLP 34 are
-# biases, 1088 bits that nobody touches. Our reference gets
-# 7.2 to 7.3; of its 1008 bytes for seed 0 the coded weights take 590, the codebooks 120, the biases 136, and names, shapes and code
-# lengths 162.
+# Code lengths 1 and 3: 500·1 + 500·3 = 2000 bits; the codebook 4·32 = 128. 32000/2128 = 15.0, before shapes, code lengths and biases. Small
+# networks pay dearly for those: of the 1810 numbers of the small MLP 34 are biases, 1088 bits that nobody touches. Our reference gets 7.2
+# to 7.3; of its 1008 bytes for seed 0 the coded weights take 590, the codebooks 120, the biases 136, and names, shapes and code lengths
+# 162.
 #
 # <details><summary>Hint 1</summary>What would you have to send a friend who has your <code>decompress</code> and an empty kernel? All of
 # that is the blob.</details>
 # <details><summary>Hint 2</summary>Per weight tensor: shape, codebook (float32 bytes), code lengths, coded bits. From the lengths alone
-# both sides build the same
-# <em>canonical</em> code: symbols sorted by (length, symbol), codes counted up. Everything else: shape, dtype, raw bytes.
-# <code>pickle.dumps</code> of plain lists and bytes is a
-# good envelope; <code>zlib.compress</code> takes the air out of it.</details>
-# <details><summary>Hint 3</summary>Labels: 0 for pruned, 1 + the nearest of 15 centres otherwise (start evenly between min and max, then
-# a few rounds of means). <code>heapq</code> merges the two
-# rarest groups and adds 1 to the length of all their symbols; a single symbol gets length 1. <code>np.packbits</code> makes bytes of
-# bits; remember how many symbols there are.</details>
+# both sides build the same <em>canonical</em> code: symbols sorted by (length, symbol), codes counted up. Everything else: shape, dtype,
+# raw bytes. <code>pickle.dumps</code> of plain lists and bytes is a good envelope; <code>zlib.compress</code> takes the air out of
+# it.</details>
+# <details><summary>Hint 3</summary>Labels: 0 for pruned, 1 + the nearest of 15 centres otherwise (start evenly between min and max, then a
+# few rounds of means). <code>heapq</code> merges the two rarest groups and adds 1 to the length of all their symbols; a single symbol gets
+# length 1. <code>np.packbits</code> makes bytes of bits; remember how many symbols there are.</details>
 
 # %% answer="deep_compression"
 def deep_compression(model):
@@ -1212,31 +1169,25 @@ for number in range(5):
 # Write `pipeline_order(model, data, steps) -> table`:
 #
 # - `steps` is a dictionary `{name: f}` of one to four steps, or none. Each is a pure function `f(model, data) -> new model`, which leaves
-#   its arguments alone; the new model may
-#   have another architecture.
+#   its arguments alone; the new model may have another architecture.
 # - `table` is a dictionary with one entry for *every* order of *all* steps. Its key is the tuple of their names, first step first; its
-#   value the accuracy on `x_val, y_val` (a
-#   share, 0 to 1: the largest output is the answer) of the network that comes out when the steps are applied to `model` in that order,
-#   each to what the one before it gave.
+#   value the accuracy on `x_val, y_val` (a share, 0 to 1: the largest output is the answer) of the network that comes out when the steps
+#   are applied to `model` in that order, each to what the one before it gave.
 # - Every order begins with `model` itself. The steps get the whole of `data`. With no steps, the empty tuple has the accuracy of `model`.
 #   Arguments are not changed.
 #
 # Source: the claim is measured here, on this network. Han et al. (2016) prune before they share weights; Polino, Pascanu and Alistarh
-# (2018), *Model Compression via Distillation and
-# Quantization*, distil while they quantize.
+# (2018), *Model Compression via Distillation and Quantization*, distil while they quantize.
 #
-# *Worked example.* Two steps on the weights `[4, 3, 2, -1]`: "centre" subtracts their mean, "prune" zeroes the smaller half. Centre
-# first: the mean is 2, `[2, 1, 0, -3]`, then
-# `[2, 0, 0, -3]`. Prune first: `[4, 3, 0, 0]`, mean 1.75, then `[2.25, 1.25, -1.75, -1.75]`: other weights, and not one zero. The table
-# for these steps has two entries, under
-# `("centre", "prune")` and `("prune", "centre")`.
+# *Worked example.* Two steps on the weights `[4, 3, 2, -1]`: "centre" subtracts their mean, "prune" zeroes the smaller half. Centre first:
+# the mean is 2, `[2, 1, 0, -3]`, then `[2, 0, 0, -3]`. Prune first: `[4, 3, 0, 0]`, mean 1.75, then `[2.25, 1.25, -1.75, -1.75]`: other
+# weights, and not one zero. The table for these steps has two entries, under `("centre", "prune")` and `("prune", "centre")`.
 #
 # <details><summary>Hint 1</summary>Three steps, six orders. Which module of the standard library lists them?</details>
-# <details><summary>Hint 2</summary><code>itertools.permutations(steps)</code> gives tuples of names, which are the keys already; of
-# nothing it gives one empty tuple.</details>
+# <details><summary>Hint 2</summary><code>itertools.permutations(steps)</code> gives tuples of names, which are the keys already; of nothing
+# it gives one empty tuple.</details>
 # <details><summary>Hint 3</summary>For each order start again: <code>network = model</code>, then <code>network = steps[name](network,
-# data)</code> for each name; at the end
-# <code>accuracy(network, data)</code>.</details>
+# data)</code> for each name; at the end <code>accuracy(network, data)</code>.</details>
 
 # %% answer="pipeline_order"
 def pipeline_order(model, data, steps):
@@ -1343,8 +1294,7 @@ exam.score()
 # ### See it: six orders
 #
 # With exercise 8 done, run this cell. "distil" trains a new, smaller network (64–16–10) for ten epochs on the outputs of the one it is
-# given, softened at T = 4, and the
-# labels; "prune" takes 60 % of each weight tensor; "quantize" rounds to 3 bits. No marks.
+# given, softened at T = 4, and the labels; "prune" takes 60 % of each weight tensor; "quantize" rounds to 3 bits. No marks.
 
 # %%
 def distil(teacher, data, T=4.0):
@@ -1407,17 +1357,14 @@ for order, score in sorted(table.items(), key=lambda entry: -entry[1]):
 # %% [markdown]
 # ## Where this leads
 #
-# You have the whole line: `prune_then_quantize` and the 2:4 pattern for one tensor, `joint_search` for the split of a budget,
-# `joint_train` for masks and grids that listen to the loss,
-# `iterate_to_target` for a contract in numbers, `deep_compression` for the bytes.
+# You have the whole line: `prune_then_quantize` and the 2:4 pattern for one tensor, `joint_search` for the split of a budget, `joint_train`
+# for masks and grids that listen to the loss, `iterate_to_target` for a contract in numbers, `deep_compression` for the bytes.
 #
-# Count what joint bought. At 1.5 to 2.5 bits per weight, in one shot, the right pair is ahead of both corners. At 4 or 5 bits
-# quantization alone is as good: the mask
-# costs a bit and saves little. Training changes the picture more than any search: what one shot reads at 3 bits and 80 % zeros, 31 % on
-# one network, becomes 95 %, and
-# up to 70 % zeros the plain sequence does it as well. Beyond, at 90 and 95 %, the masks matter, and letting them move was worth 15 points
-# on that network. And once it is trained, two bits
-# for every weight read as well as anything of that size: joint compression is for what must be smaller still.
+# Count what joint bought. At 1.5 to 2.5 bits per weight, in one shot, the right pair is ahead of both corners. At 4 or 5 bits quantization
+# alone is as good: the mask costs a bit and saves little. Training changes the picture more than any search: what one shot reads at 3 bits
+# and 80 % zeros, 31 % on one network, becomes 95 %, and up to 70 % zeros the plain sequence does it as well. Beyond, at 90 and 95 %, the
+# masks matter, and letting them move was worth 15 points on that network. And once it is trained, two bits for every weight read as well as
+# anything of that size: joint compression is for what must be smaller still.
 #
-# And the order mattered, on one network with one seed. Open questions: what is any of it worth in milliseconds and joules on a device,
-# and how would you tell an effect from noise (12)?
+# And the order mattered, on one network with one seed. Open questions: what is any of it worth in milliseconds and joules on a device, and
+# how would you tell an effect from noise (12)?

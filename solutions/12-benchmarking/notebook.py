@@ -9,18 +9,19 @@
 # %% [markdown]
 # # 12 · Benchmarking
 #
-# "Three times smaller, twice as fast, no loss." Every claim of this kind is a measurement, and most of those you will read were made badly: the clock
-# was stopped before the device was done, one lucky run stands for many, zeros were counted as savings, accuracy was looked at on clean data only.
-# This assignment builds the instruments, and then points them at four versions of one network.
+# "Three times smaller, twice as fast, no loss." Every claim of this kind is a measurement, and most of those you will read were made badly:
+# the clock was stopped before the device was done, one lucky run stands for many, zeros were counted as savings, accuracy was looked at on
+# clean data only. This assignment builds the instruments, and then points them at four versions of one network.
 #
-# - **How long does it take?** Time on a device that works while you wait for nothing (1), a sample of times in honest numbers (2), two versions
-#   compared pair by pair (3).
+# - **How long does it take?** Time on a device that works while you wait for nothing (1), a sample of times in honest numbers (2), two
+#   versions compared pair by pair (3).
 # - **How long, and how much energy, should it take?** A bound from arithmetic and memory traffic (4), a model of energy (5).
-# - **How good is it still?** Under noise and shift, input by input (6); in its confidence (7); and is a difference in accuracy more than luck (8)?
+# - **How good is it still?** Under noise and shift, input by input (6); in its confidence (7); and is a difference in accuracy more than
+#   luck (8)?
 # - **The report card** that puts all of it on one page and is not fooled by zeros (9).
 #
-# **Conventions.** Times are in seconds. Arrays are numpy; in exercise 9 models and their inputs are torch. A function leaves its arguments as they were.
-# Results may be numpy arrays, torch tensors, Python numbers or lists: values count.
+# **Conventions.** Times are in seconds. Arrays are numpy; in exercise 9 models and their inputs are torch. A function leaves its arguments
+# as they were. Results may be numpy arrays, torch tensors, Python numbers or lists: values count.
 
 # %%
 import copy
@@ -40,11 +41,11 @@ from course.train import fit
 # %% [markdown]
 # ## The laboratory
 #
-# `devices.at_hand()` is the CUDA device of your machine if it has one, else its processor. `devices.Simulated` is a device on which time passes only by
-# what you do, so that the same program always takes the same time: the tests use it, and you may. `make_versions()` makes the four networks that this
-# assignment is about, once: the course's `cnn` as it is (`dense`); the same without half of its filters, retrained (`smaller`); that one again in tensors of
-# the old shapes, with zeros where the filters were (`zeroed`), so that it computes exactly what `smaller` computes; and `dense` stored and computed in
-# 16-bit floats (`half`). `noisy` is the noise of exercise 9.
+# `devices.at_hand()` is the CUDA device of your machine if it has one, else its processor. `devices.Simulated` is a device on which time
+# passes only by what you do, so that the same program always takes the same time: the tests use it, and you may. `make_versions()` makes
+# the four networks that this assignment is about, once: the course's `cnn` as it is (`dense`); the same without half of its filters,
+# retrained (`smaller`); that one again in tensors of the old shapes, with zeros where the filters were (`zeroed`), so that it computes
+# exactly what `smaller` computes; and `dense` stored and computed in 16-bit floats (`half`). `noisy` is the noise of exercise 9.
 
 # %%
 torch.set_num_threads(1)                             # one thread, or every other program on this machine is in your times
@@ -97,33 +98,35 @@ def noisy(x):
 # %% [markdown]
 # ## 1. Time on a device that does not wait
 #
-# A call that starts work on a GPU returns as soon as the work is *queued*. Stop a clock then, and you have timed the queueing. And the first calls are
-# slow: kernels are compiled or chosen, memory is allocated, caches are cold.
+# A call that starts work on a GPU returns as soon as the work is *queued*. Stop a clock then, and you have timed the queueing. And the
+# first calls are slow: kernels are compiled or chosen, memory is allocated, caches are cold.
 #
 # Write `gpu_time(fn, device, warmup, iterations) -> seconds`: how long one call `fn()` takes, in the mean. In this order:
 #
-# 1. call `fn()` `warmup` times, which is not timed; 2. synchronize; 3. start; 4. call `fn()` `iterations` times, one after the other, without waiting
-# in between; 5. synchronize; 6. stop.
+# 1. call `fn()` `warmup` times, which is not timed; 2. synchronize; 3. start; 4. call `fn()` `iterations` times, one after the other,
+#    without waiting in between; 5. synchronize; 6. stop.
 #
-# - `device.clock()` is the host's monotonic clock, in seconds, with an arbitrary zero. `device.time()` is the wall clock in seconds, which somebody may
-#   set while you measure, and which may move in coarse steps. `device.synchronize()` returns when all work is done.
+# - `device.clock()` is the host's monotonic clock, in seconds, with an arbitrary zero. `device.time()` is the wall clock in seconds, which
+#   somebody may set while you measure, and which may move in coarse steps. `device.synchronize()` returns when all work is done.
 # - `device.event()` makes an event, a mark in the queue. `event.record()` puts it behind the work queued so far, and returns at once.
-#   `start.elapsed_time(end)` gives the *milliseconds* between two marks, as the device passed them, and raises RuntimeError before it has passed both.
+#   `start.elapsed_time(end)` gives the *milliseconds* between two marks, as the device passed them, and raises RuntimeError before it has
+#   passed both.
 # - Events or the monotonic clock: either will do. The result is a number of seconds for one call; the tests accept an error of 1 %.
 # - `fn` takes nothing and is called `warmup + iterations` times in all. `warmup` ≥ 0 and `iterations` ≥ 1 are integers.
 #
-# Sources: the documentation of PyTorch, "CUDA semantics", section "Asynchronous execution", and of `torch.cuda.Event`, whose unit is milliseconds.
+# Sources: the documentation of PyTorch, "CUDA semantics", section "Asynchronous execution", and of `torch.cuda.Event`, whose unit is
+# milliseconds.
 #
-# *Worked example.* Each call works for 2 ms on the device and takes the host 0.01 ms to launch; `warmup = 1`, `iterations = 10`. Without any
-# synchronization, the clock says 0.1 ms: 0.01 ms a call. With it 20.01 ms: 2.001 ms a call. Events say 20.01 too; read as seconds that is a thousand times too
-# much. Without the first `synchronize()` the clock starts while the warm-up still runs: 22.0 ms.
+# *Worked example.* Each call works for 2 ms on the device and takes the host 0.01 ms to launch; `warmup = 1`, `iterations = 10`. Without
+# any synchronization, the clock says 0.1 ms: 0.01 ms a call. With it 20.01 ms: 2.001 ms a call. Events say 20.01 too; read as seconds that
+# is a thousand times too much. Without the first `synchronize()` the clock starts while the warm-up still runs: 22.0 ms.
 #
 # <details><summary>Hint 1</summary>When the loop over <code>fn()</code> has ended, what has the device done? Who waits for it?</details>
-# <details><summary>Hint 2</summary>There are two places for <code>device.synchronize()</code>: before the clock is read for the first time, and before it
-# is read for the second time.</details>
+# <details><summary>Hint 2</summary>There are two places for <code>device.synchronize()</code>: before the clock is read for the first time,
+# and before it is read for the second time.</details>
 # <details><summary>Hint 3</summary>Warm up, synchronize, <code>start = device.clock()</code>, the loop, synchronize, and return
-# <code>(device.clock() - start) / iterations</code>. With events, <code>record()</code> takes the place of the clock, and milliseconds want to be
-# divided by 1000.</details>
+# <code>(device.clock() - start) / iterations</code>. With events, <code>record()</code> takes the place of the clock, and milliseconds want
+# to be divided by 1000.</details>
 
 # %% answer="gpu_time"
 def gpu_time(fn, device, warmup, iterations):
@@ -201,8 +204,8 @@ exam.score()
 # %% [markdown]
 # ### See it: why to warm up
 #
-# With exercise 1 done, run this cell. It times the first thirty calls of a network that was never called before, one by one, on your device. On a processor there
-# may be little to see; where kernels have to be loaded or compiled, the first call stands out. No marks.
+# With exercise 1 done, run this cell. It times the first thirty calls of a network that was never called before, one by one, on your
+# device. On a processor there may be little to see; where kernels have to be loaded or compiled, the first call stands out. No marks.
 
 # %%
 device = devices.at_hand()
@@ -223,32 +226,33 @@ plt.show()
 # %% [markdown]
 # ## 2. A sample of times in numbers
 #
-# No two runs take the same time. The distribution has a hard edge at the left, what the work takes if nothing interferes, and a long tail at the right, where
-# something did. A mean mixes both. The median tells of the usual case, high percentiles of the tail, which is what users feel.
+# No two runs take the same time. The distribution has a hard edge at the left, what the work takes if nothing interferes, and a long tail
+# at the right, where something did. A mean mixes both. The median tells of the usual case, high percentiles of the tail, which is what
+# users feel.
 #
 # Write `summarize(times) -> dict` for a numpy array `times` of n ≥ 2 numbers, with these keys, each a float:
 #
 # - `'median'`, and `'p50'`, `'p95'`, `'p99'`: percentiles with linear interpolation, numpy's default;
 # - `'iqr'`: the 75th percentile less the 25th;
 # - `'std'`: the standard deviation of a *sample*, $\sqrt{\sum_i (t_i - \bar t)^2 / (n - 1)}$;
-# - `'low'` and `'high'`: the 95 % percentile bootstrap interval of the median. Draw n of the n times *with replacement*, take the median; repeat often (1,000 times
-#   is enough); low and high are the 2.5th and the 97.5th percentile of these medians.
+# - `'low'` and `'high'`: the 95 % percentile bootstrap interval of the median. Draw n of the n times *with replacement*, take the median;
+#   repeat often (1,000 times is enough); low and high are the 2.5th and the 97.5th percentile of these medians.
 #
-# All times count: a slow run is part of what you measured. Seed and number of resamples are yours: `low` and `high` may each differ from the exact
-# interval by a quarter of its width. `times` is not changed; its order does not matter.
+# All times count: a slow run is part of what you measured. Seed and number of resamples are yours: `low` and `high` may each differ from
+# the exact interval by a quarter of its width. `times` is not changed; its order does not matter.
 #
-# Source: Efron and Tibshirani (1993), *An Introduction to the Bootstrap*, chapter 13, the percentile interval; Hoefler and Belli (2015), *Scientific
-# Benchmarking of Parallel Computing Systems*, on medians, percentiles and intervals for times.
+# Source: Efron and Tibshirani (1993), *An Introduction to the Bootstrap*, chapter 13, the percentile interval; Hoefler and Belli (2015),
+# *Scientific Benchmarking of Parallel Computing Systems*, on medians, percentiles and intervals for times.
 #
-# *Worked example.* `[2, 1, 3, 10]`, in ms: sorted 1, 2, 3, 10. The median is 2.5, the mean 4.0. p95 lies at place 0.95 · 3 = 2.85 between the third and
-# the fourth: 3 + 0.85 · 7 = 8.95. IQR = 4.75 − 1.75 = 3. std = √(50/3) = 4.08 (with n instead of n − 1 it would be 3.54).
+# *Worked example.* `[2, 1, 3, 10]`, in ms: sorted 1, 2, 3, 10. The median is 2.5, the mean 4.0. p95 lies at place 0.95 · 3 = 2.85 between
+# the third and the fourth: 3 + 0.85 · 7 = 8.95. IQR = 4.75 − 1.75 = 3. std = √(50/3) = 4.08 (with n instead of n − 1 it would be 3.54).
 #
-# <details><summary>Hint 1</summary><code>np.percentile(times, [25, 50, 75, 95, 99])</code> gives five of the numbers that you need at once. What is
-# <code>ddof</code> in <code>np.std</code>?</details>
-# <details><summary>Hint 2</summary>A resample is <code>rng.choice(times, size=n)</code>; a thousand of them at once are an array of shape (1000, n),
-# and their medians run along axis 1.</details>
-# <details><summary>Hint 3</summary><code>medians = np.median(rng.choice(times, (1000, len(times))), axis=1)</code>, then
-# <code>low, high = np.percentile(medians, [2.5, 97.5])</code>.</details>
+# <details><summary>Hint 1</summary><code>np.percentile(times, [25, 50, 75, 95, 99])</code> gives five of the numbers that you need at once.
+# What is <code>ddof</code> in <code>np.std</code>?</details>
+# <details><summary>Hint 2</summary>A resample is <code>rng.choice(times, size=n)</code>; a thousand of them at once are an array of shape
+# (1000, n), and their medians run along axis 1.</details>
+# <details><summary>Hint 3</summary><code>medians = np.median(rng.choice(times, (1000, len(times))), axis=1)</code>, then <code>low, high =
+# np.percentile(medians, [2.5, 97.5])</code>.</details>
 
 # %% answer="summarize"
 def summarize(times):
@@ -309,28 +313,31 @@ exam.score()
 # %% [markdown]
 # ## 3. Which is faster, and by how much?
 #
-# A machine drifts: it heats up, its clock changes, somebody starts a job. Measure all of version A and then all of B, and the drift is in the result. So
-# *interleave*, A B A B …: the i-th time of A and the i-th time of B are neighbours and share whatever the machine was doing. What is compared is the ratio
-# within each pair.
+# A machine drifts: it heats up, its clock changes, somebody starts a job. Measure all of version A and then all of B, and the drift is in
+# the result. So *interleave*, A B A B …: the i-th time of A and the i-th time of B are neighbours and share whatever the machine was doing.
+# What is compared is the ratio within each pair.
 #
-# Write `speedup(a, b) -> (median, low, high)` for two numpy arrays of n ≥ 2 positive times each, where `a[i]` and `b[i]` were measured side by side:
+# Write `speedup(a, b) -> (median, low, high)` for two numpy arrays of n ≥ 2 positive times each, where `a[i]` and `b[i]` were measured side
+# by side:
 #
 # $$r_i = a_i / b_i, \qquad \text{the median of the } r_i, \qquad \text{its 95 \% percentile bootstrap interval as in exercise 2}$$
 #
 # - `a` is the old version and `b` the new one: 2.0 says that b takes half the time.
-# - The bootstrap draws *pairs*, that is, ratios. Seed and number of resamples are yours: `low` and `high` may each differ from the exact interval by a quarter of
-#   its width; the median is exact.
+# - The bootstrap draws *pairs*, that is, ratios. Seed and number of resamples are yours: `low` and `high` may each differ from the exact
+#   interval by a quarter of its width; the median is exact.
 # - `a` and `b` have the same length, and are not changed.
 #
-# Source: Kalibera and Jones (2013), *Rigorous Benchmarking in Reasonable Time*, who give a speed-up as a ratio with an interval; the paired median is the
-# convention of this course.
+# Source: Kalibera and Jones (2013), *Rigorous Benchmarking in Reasonable Time*, who give a speed-up as a ratio with an interval; the paired
+# median is the convention of this course.
 #
-# *Worked example.* `a = [2, 4, 8]`, `b = [1, 2, 8]`: the machine got four times slower while you measured. The ratios are 2, 2, 1, with median 2.0. The ratio of
-# the means is 14/11 = 1.27, that of the medians 4/2 = 2.
+# *Worked example.* `a = [2, 4, 8]`, `b = [1, 2, 8]`: the machine got four times slower while you measured. The ratios are 2, 2, 1, with
+# median 2.0. The ratio of the means is 14/11 = 1.27, that of the medians 4/2 = 2.
 #
-# <details><summary>Hint 1</summary>One line makes of two arrays the one array that you need. What do you know already to do with it?</details>
+# <details><summary>Hint 1</summary>One line makes of two arrays the one array that you need. What do you know already to do with
+# it?</details>
 # <details><summary>Hint 2</summary>If a takes 2 s and b takes 1 s, the result has to be 2: which of them is the numerator?</details>
-# <details><summary>Hint 3</summary><code>ratios = a / b</code>; then median, and the bootstrap of exercise 2 on <code>ratios</code>.</details>
+# <details><summary>Hint 3</summary><code>ratios = a / b</code>; then median, and the bootstrap of exercise 2 on
+# <code>ratios</code>.</details>
 
 # %% answer="speedup"
 def speedup(a, b):
@@ -389,8 +396,8 @@ exam.score()
 # %% [markdown]
 # ### See it: dense, zeroed, smaller, half
 #
-# With exercises 1 and 3 done, run this cell (some seconds). It times the four versions on your device in turn, for a batch of 500 digits and for a single one, and shows
-# how much faster than `dense` each is, with its interval. No marks.
+# With exercises 1 and 3 done, run this cell (some seconds). It times the four versions on your device in turn, for a batch of 500 digits
+# and for a single one, and shows how much faster than `dense` each is, with its interval. No marks.
 
 # %%
 device = devices.at_hand()
@@ -412,37 +419,40 @@ panels[0].invert_yaxis()
 plt.show()
 
 # %% [markdown]
-# On the processor this was written on (two x86 cores), in the batch of 500 `zeroed` was as fast as `dense` to within a few per cent, though almost two thirds of its parameters are zeros;
-# `smaller`, which computes the very same function, was 1.7 times as fast with 3.3 times fewer multiplications; `half` was slower than `dense`, for that
-# processor has no units for 16-bit floats. For a single digit nothing paid off: there the time goes into starting the layers one after the other, not into arithmetic.
-# Your device may rank them otherwise. That is why one measures.
+# On the processor this was written on (two x86 cores), in the batch of 500 `zeroed` was as fast as `dense` to within a few per cent, though
+# almost two thirds of its parameters are zeros; `smaller`, which computes the very same function, was 1.7 times as fast with 3.3 times
+# fewer multiplications; `half` was slower than `dense`, for that processor has no units for 16-bit floats. For a single digit nothing paid
+# off: there the time goes into starting the layers one after the other, not into arithmetic. Your device may rank them otherwise. That is
+# why one measures.
 
 # %% [markdown]
 # ## 4. The roofline: how fast could it be?
 #
-# Before you tune, know the bound. A layer must do its arithmetic, and it must move its bytes: weights and inputs in, *outputs out*. A machine can do both
-# at the same time, so that the slower of the two decides.
+# Before you tune, know the bound. A layer must do its arithmetic, and it must move its bytes: weights and inputs in, *outputs out*. A
+# machine can do both at the same time, so that the slower of the two decides.
 #
 # Write `roofline_time(macs, bytes, peak, bandwidth) -> (seconds, verdict)`:
 #
 # $$t = \max\!\left(\frac{2 \cdot \text{MACs}}{\text{peak}},\; \frac{\text{bytes}}{\text{bandwidth}}\right)$$
 #
-# - `peak` is in FLOP/s, and a multiply-accumulate is *two* floating-point operations; `bandwidth` is in bytes per second. Both are positive.
+# - `peak` is in FLOP/s, and a multiply-accumulate is *two* floating-point operations; `bandwidth` is in bytes per second. Both are
+#   positive.
 # - `verdict` is `'compute'` if the arithmetic takes longer and `'memory'` if the traffic does. If both take equally long, either will do.
 # - `macs` and `bytes` are numbers ≥ 0: everything that is computed, everything that is moved.
 #
-# Source: Williams, Waterman and Patterson (2009), *Roofline: An Insightful Visual Performance Model for Multicore Architectures*: attainable performance is
-# the minimum of peak performance and bandwidth times operational intensity; divide the operations by it, and you have this time.
+# Source: Williams, Waterman and Patterson (2009), *Roofline: An Insightful Visual Performance Model for Multicore Architectures*:
+# attainable performance is the minimum of peak performance and bandwidth times operational intensity; divide the operations by it, and you
+# have this time.
 #
-# *Worked example.* A machine of 100 GFLOP/s and 20 GB/s. A depthwise 3 × 3 convolution (stride 1, padding 1) on 64 channels of 32 × 32 in float32: 9 · 64 · 1024 = 589,824
-# MACs; bytes: 4 · (65,536 in + 65,536 out + 576 weights) = 526,592. Arithmetic 11.8 µs, traffic 26.3 µs: memory bound, 26.3 µs. (Without the output's
-# bytes it would be 13.2 µs.) The pointwise convolution behind it, 64 → 64, has 4,194,304 MACs on nearly the same bytes: 83.9 µs, compute bound. It has 7.1 times the
-# arithmetic and takes 3.2 times as long.
+# *Worked example.* A machine of 100 GFLOP/s and 20 GB/s. A depthwise 3 × 3 convolution (stride 1, padding 1) on 64 channels of 32 × 32 in
+# float32: 9 · 64 · 1024 = 589,824 MACs; bytes: 4 · (65,536 in + 65,536 out + 576 weights) = 526,592. Arithmetic 11.8 µs, traffic 26.3 µs:
+# memory bound, 26.3 µs. (Without the output's bytes it would be 13.2 µs.) The pointwise convolution behind it, 64 → 64, has 4,194,304 MACs
+# on nearly the same bytes: 83.9 µs, compute bound. It has 7.1 times the arithmetic and takes 3.2 times as long.
 #
 # <details><summary>Hint 1</summary>What takes longer, decides. Which of <code>min</code> and <code>max</code> is that?</details>
 # <details><summary>Hint 2</summary>Peak is in operations, not in MACs. What is the factor?</details>
-# <details><summary>Hint 3</summary>Compute both times; return the larger one, and <code>'compute'</code> if the first of them is the larger, else
-# <code>'memory'</code>.</details>
+# <details><summary>Hint 3</summary>Compute both times; return the larger one, and <code>'compute'</code> if the first of them is the
+# larger, else <code>'memory'</code>.</details>
 
 # %% answer="roofline_time"
 def roofline_time(macs, bytes, peak, bandwidth):
@@ -486,8 +496,8 @@ exam.score()
 # %% [markdown]
 # ## 5. Energy
 #
-# Time is not the only bill. What a computation costs in joules is ruled by where its data lie: fetching a 32-bit number from DRAM costs as much as 139 float32
-# MACs. A power meter is the only judge, but a model with the memory in it tells you where to look.
+# Time is not the only bill. What a computation costs in joules is ruled by where its data lie: fetching a 32-bit number from DRAM costs as
+# much as 139 float32 MACs. A power meter is the only judge, but a model with the memory in it tells you where to look.
 #
 # Write `energy(macs, dram_bytes, sram_bytes, bits) -> picojoules`:
 #
@@ -497,18 +507,22 @@ exam.score()
 # |---|---|---|---|---|---|
 # | picojoules | 0.23 | 1.5 | 4.6 | 160 | 1.25 |
 #
-# - `bits` is 8, 16 or 32, the width of the arithmetic. The traffic is given in *bytes*, and narrower numbers are in it already: do not scale it.
+# - `bits` is 8, 16 or 32, the width of the arithmetic. The traffic is given in *bytes*, and narrower numbers are in it already: do not
+#   scale it.
 # - The arguments are numbers ≥ 0, for one inference or for many; the result is a number of picojoules.
 #
-# Source: Horowitz (2014), *Computing's Energy Problem (and What We Can Do About It)*, the table of energies at 45 nm: a MAC is a multiplication and an addition (8 bits: 0.2 + 0.03;
-# 16: 1.1 + 0.4; 32: 3.7 + 0.9); 10 pJ for 64 bits from an 8 KB cache; DRAM at 1.3 nJ for 64 bits, rounded to 160 pJ a byte.
+# Source: Horowitz (2014), *Computing's Energy Problem (and What We Can Do About It)*, the table of energies at 45 nm: a MAC is a
+# multiplication and an addition (8 bits: 0.2 + 0.03; 16: 1.1 + 0.4; 32: 3.7 + 0.9); 10 pJ for 64 bits from an 8 KB cache; DRAM at 1.3 to
+# 2.6 nJ, of which the lower end for 64 bits, rounded to 160 pJ a byte.
 #
 # *Worked example.* The course's `cnn` reads one digit with 23,680 MACs, and its 1,898 float32 weights are 7,592 bytes. From DRAM each time:
-# 4.6 · 23,680 + 160 · 7,592 = 108,928 + 1,214,720 = 1,323,648 pJ: 92 % of it is memory. If the weights stay in SRAM: 108,928 + 9,490 = 118,418 pJ, eleven times less.
+# 4.6 · 23,680 + 160 · 7,592 = 108,928 + 1,214,720 = 1,323,648 pJ: 92 % of it is memory. If the weights stay in SRAM: 108,928 + 9,490 =
+# 118,418 pJ, eleven times less.
 #
 # <details><summary>Hint 1</summary>Three terms. Which of them knows <code>bits</code>?</details>
 # <details><summary>Hint 2</summary>A dictionary <code>{8: 0.23, 16: 1.5, 32: 4.6}</code> is the table's first half.</details>
-# <details><summary>Hint 3</summary>Look the MAC up, multiply by <code>macs</code>, and add the two products of the table's second half.</details>
+# <details><summary>Hint 3</summary>Look the MAC up, multiply by <code>macs</code>, and add the two products of the table's second
+# half.</details>
 
 # %% answer="energy"
 def energy(macs, dram_bytes, sram_bytes, bits):
@@ -542,31 +556,36 @@ exam.score()
 # %% [markdown]
 # ## 6. Robustness: what the mean on clean data hides
 #
-# Two networks can be right equally often on the validation pictures and differ on every tenth input; or one of them falls apart when the pictures get noisy. Whoever
-# replaces a network by a compressed one needs to know both, against the *old network*, on the *same* inputs.
+# Two networks can be right equally often on the validation pictures and differ on every tenth input; or one of them falls apart when the
+# pictures get noisy. Whoever replaces a network by a compressed one needs to know both, against the *old network*, on the *same* inputs.
 #
 # Write `robustness(models, data, corruptions) -> report`:
 #
-# - `models` maps names to functions `x -> labels` (n integers for n rows of x), one of them named `'dense'`: the one to compare with. `data = (x, y)`: numpy inputs, first axis n ≥ 1, and
-#   their n labels. `corruptions` maps names to functions `x -> corrupted x` of the same shape, which may be *random*: called again, they give other noise.
+# - `models` maps names to functions `x -> labels` (n integers for n rows of x), one of them named `'dense'`: the one to compare with. `data
+#   = (x, y)`: numpy inputs, first axis n ≥ 1, and their n labels. `corruptions` maps names to functions `x -> corrupted x` of the same
+#   shape, which may be *random*: called again, they give other noise.
 # - Call each corruption *once*, on the clean `x`, and show the result to *all* models. The clean pictures themselves enter no number.
 # - `report[model][corruption]` is a dictionary, for `'dense'` too, with
 #   - `'accuracy'`: the share of labels that equal y;
 #   - `'flip_rate'`: the share of labels that differ from the *dense* model's on the same corrupted inputs, right or wrong;
-#   - `'drop'`: an array with one number for each class that occurs in y, in ascending order: the dense model's accuracy on the corrupted inputs of that class less this model's.
-# - `'dense'` has a flip rate of 0 and drops of 0. Without corruptions each model has an empty dictionary. Nothing that was given is changed.
+#   - `'drop'`: an array with one number for each class that occurs in y, in ascending order: the dense model's accuracy on the corrupted
+#     inputs of that class less this model's.
+# - `'dense'` has a flip rate of 0 and drops of 0. Without corruptions each model has an empty dictionary. Nothing that was given is
+#   changed.
 #
-# Sources: Hendrycks and Dietterich (2019), *Benchmarking Neural Network Robustness to Common Corruptions and Perturbations*; Hooker et al. (2019), *What Do Compressed
-# Deep Neural Networks Forget?*, on what compression does to single classes.
+# Sources: Hendrycks and Dietterich (2019), *Benchmarking Neural Network Robustness to Common Corruptions and Perturbations*; Hooker et al.
+# (2019), *What Do Compressed Deep Neural Networks Forget?*, on what compression does to single classes.
 #
-# *Worked example.* y = `[0, 0, 1, 1]`; on the noisy inputs dense says `[0, 1, 1, 1]` and the pruned one `[1, 0, 1, 1]`. Both are right in 3 of 4: accuracy 0.75 each. But
-# two of four labels differ: flip rate 0.5. Class 0: 1/2 − 1/2 = 0, class 1: 1 − 1 = 0, so the drops are `[0, 0]`. Against y the "flips" would be 0.25, which is just
-# the error.
+# *Worked example.* y = `[0, 0, 1, 1]`; on the noisy inputs dense says `[0, 1, 1, 1]` and the pruned one `[1, 0, 1, 1]`. Both are right in 3
+# of 4: accuracy 0.75 each. But two of four labels differ: flip rate 0.5. Class 0: 1/2 − 1/2 = 0, class 1: 1 − 1 = 0, so the drops are `[0,
+# 0]`. Against y the "flips" would be 0.25, which is just the error.
 #
-# <details><summary>Hint 1</summary>Two loops, over corruptions and over models. Which must be the outer one, if a corruption may be called once only?</details>
-# <details><summary>Hint 2</summary>Inside the outer loop: corrupt, ask <code>models['dense']</code> for its labels, then go through all models.</details>
-# <details><summary>Hint 3</summary><code>drop = [(dense == y)[y == c].mean() - (labels == y)[y == c].mean() for c in np.unique(y)]</code>; the flip rate is
-# <code>(labels != dense).mean()</code>.</details>
+# <details><summary>Hint 1</summary>Two loops, over corruptions and over models. Which must be the outer one, if a corruption may be called
+# once only?</details>
+# <details><summary>Hint 2</summary>Inside the outer loop: corrupt, ask <code>models['dense']</code> for its labels, then go through all
+# models.</details>
+# <details><summary>Hint 3</summary><code>drop = [(dense == y)[y == c].mean() - (labels == y)[y == c].mean() for c in np.unique(y)]</code>;
+# the flip rate is <code>(labels != dense).mean()</code>.</details>
 
 # %% answer="robustness"
 def robustness(models, data, corruptions):
@@ -694,32 +713,38 @@ panels[1].legend()
 plt.show()
 
 # %% [markdown]
-# Where this was written, the clean pictures said next to nothing: 97.4 % for `dense`, 97.0 % for `smaller`, 2.4 % of the labels differ. Under noise 12 % differ, for 2 points of accuracy. Under weak contrast
-# `smaller` was *more* accurate than `dense`, 66 % against 50 %, and yet 59 % of its labels differ, and of the eights it recognised 88 points fewer. Nobody who relied on the old network's habits
-# would call that the same network. `zeroed` equals `smaller` everywhere, as it must; `half` changed no label at all.
+# Where this was written, the clean pictures said next to nothing: 97.4 % for `dense`, 97.0 % for `smaller`, 2.4 % of the labels differ.
+# Under noise 12 % differ, for 2 points of accuracy. Under weak contrast `smaller` was *more* accurate than `dense`, 66 % against 50 %, and
+# yet 59 % of its labels differ, and of the eights it recognised 88 points fewer. Nobody who relied on the old network's habits would call
+# that the same network. `zeroed` equals `smaller` everywhere, as it must; `half` changed no label at all.
 #
 # ## 7. Is it as sure as it should be?
 #
-# A network that says "90 %" should be right in 90 % of these cases: then it is *calibrated*. Whoever refuses inputs below a threshold relies on it, and compression can change it while the accuracy
-# stays.
+# A network that says "90 %" should be right in 90 % of these cases: then it is *calibrated*. Whoever refuses inputs below a threshold
+# relies on it, and compression can change it while the accuracy stays.
 #
-# Write `expected_calibration_error(p, y, bins) -> float` for probabilities `p`, a numpy array of shape (N, C) with N ≥ 1, labels `y` of shape (N,), and a number of bins M = `bins` ≥ 1:
+# Write `expected_calibration_error(p, y, bins) -> float` for probabilities `p`, a numpy array of shape (N, C) with N ≥ 1, labels `y` of
+# shape (N,), and a number of bins M = `bins` ≥ 1:
 #
 # $$\mathrm{ECE} = \sum_{m=1}^{M} \frac{|B_m|}{N}\, \big|\,\mathrm{acc}(B_m) - \mathrm{conf}(B_m)\,\big|$$
 #
-# - The *confidence* of row i is its largest probability, its prediction the class that has it (rows of the tests have only one). $B_m$ holds the rows whose confidence lies in
-#   $\left(\frac{m-1}{M}, \frac{m}{M}\right]$: a confidence on an edge belongs to the *lower* bin.
+# - The *confidence* of row i is its largest probability, its prediction the class that has it (rows of the tests have only one). $B_m$
+#   holds the rows whose confidence lies in $\left(\frac{m-1}{M}, \frac{m}{M}\right]$: a confidence on an edge belongs to the *lower* bin.
 # - acc is the share of the rows in the bin whose prediction equals y, conf the mean of their confidences. An empty bin contributes 0.
 # - The rows of p sum to 1. Nothing is changed.
 #
 # Source: Guo et al. (2017), *On Calibration of Modern Neural Networks*, section 2, equation 3.
 #
-# *Worked example.* Confidences 0.95, 0.85, 0.9, 0.6, of which the first, third and fourth are right; M = 2. All lie in (0.5, 1]: acc 0.75, conf 0.825, ECE 0.075. With M = 4, (0.5, 0.75] holds
-# the last, |1 − 0.6| = 0.4, and (0.75, 1] the others, |2/3 − 0.9| = 0.233: ECE = 0.4 / 4 + 0.233 · 3 / 4 = 0.275.
+# *Worked example.* Confidences 0.95, 0.85, 0.9, 0.6, of which the first, third and fourth are right; M = 2. All lie in (0.5, 1]: acc 0.75,
+# conf 0.825, ECE 0.075. With M = 4, (0.5, 0.75] holds the last, |1 − 0.6| = 0.4, and (0.75, 1] the others, |2/3 − 0.9| = 0.233: ECE = 0.4 /
+# 4 + 0.233 · 3 / 4 = 0.275.
 #
-# <details><summary>Hint 1</summary>Two arrays of length N are all you need: confidence, and right or wrong. Which bin is which row in?</details>
-# <details><summary>Hint 2</summary>For bin m: <code>inside = (confidence &gt; (m - 1) / bins) &amp; (confidence &lt;= m / bins)</code>. What is the mean of no numbers?</details>
-# <details><summary>Hint 3</summary>|B|/N · |acc − conf| is <code>abs(right[inside].sum() - confidence[inside].sum()) / N</code>: with sums, an empty bin gives 0 by itself.</details>
+# <details><summary>Hint 1</summary>Two arrays of length N are all you need: confidence, and right or wrong. Which bin is which row
+# in?</details>
+# <details><summary>Hint 2</summary>For bin m: <code>inside = (confidence &gt; (m - 1) / bins) &amp; (confidence &lt;= m / bins)</code>.
+# What is the mean of no numbers?</details>
+# <details><summary>Hint 3</summary>|B|/N · |acc − conf| is <code>abs(right[inside].sum() - confidence[inside].sum()) / N</code>: with sums,
+# an empty bin gives 0 by itself.</details>
 
 # %% answer="expected_calibration_error"
 def expected_calibration_error(p, y, bins):
@@ -773,26 +798,31 @@ exam.score()
 # %% [markdown]
 # ## 8. More than luck?
 #
-# 97.4 % against 96.6 % on the same 500 pictures: is the first network better? That depends on how many pictures they *disagree* about. The exact McNemar test looks at these only: if neither
-# were better, each of them would be a toss of a coin.
+# 97.4 % against 96.6 % on the same 500 pictures: is the first network better? That depends on how many pictures they *disagree* about. The
+# exact McNemar test looks at these only: if neither were better, each of them would be a toss of a coin.
 #
-# Write `mcnemar(a, b, y) -> p` for the labels `a` and `b` that two models give for the same n inputs, and the true labels `y` (numpy, whole numbers). Let $n_a$ be how many inputs only a gets
-# right, $n_b$ how many only b, $m = n_a + n_b$:
+# Write `mcnemar(a, b, y) -> p` for the labels `a` and `b` that two models give for the same n inputs, and the true labels `y` (numpy, whole
+# numbers). Let $n_a$ be how many inputs only a gets right, $n_b$ how many only b, $m = n_a + n_b$:
 #
 # $$p = \min\!\left(1,\; 2 \sum_{k=0}^{\min(n_a, n_b)} \binom{m}{k} \frac{1}{2^m}\right), \qquad p = 1.0 \text{ if } m = 0$$
 #
 # - Inputs that both get right count nothing, nor do those that both get wrong, even if their labels differ.
-# - It is two-sided, so that exchanging a and b changes nothing; p is a float in [0, 1], exact to a relative error of 10⁻⁵, also where it is tiny. n ≥ 1; nothing is changed.
+# - It is two-sided, so that exchanging a and b changes nothing; p is a float in [0, 1], exact to a relative error of 10⁻⁵, also where it is
+#   tiny. n ≥ 1; nothing is changed.
 #
-# Source: McNemar (1947), *Note on the Sampling Error of the Difference between Correlated Proportions or Percentages*; in place of its normal approximation the exact binomial probability.
+# Source: McNemar (1947), *Note on the Sampling Error of the Difference between Correlated Proportions or Percentages*; in place of its
+# normal approximation the exact binomial probability.
 #
-# *Worked example.* Only a is right on 9 pictures, only b on 3: m = 12, p = 2 · (1 + 12 + 66 + 220) / 4096 = 0.146. A difference of 6 pictures is not much, if it is 9 against 3. If it is 6 against 0,
-# p = 2 / 64 = 0.031. With 5 against 5 the sum doubled is 1.25: p = 1.
+# *Worked example.* Only a is right on 9 pictures, only b on 3: m = 12, p = 2 · (1 + 12 + 66 + 220) / 4096 = 0.146. A difference of 6
+# pictures is not much, if it is 9 against 3. If it is 6 against 0, p = 2 / 64 = 0.031. With 5 against 5 the sum doubled is 1.25: p = 1.
 #
-# <details><summary>Hint 1</summary><code>right_a = a == y</code> and <code>right_b = b == y</code>: how do you count where only one of them is true?</details>
-# <details><summary>Hint 2</summary><code>math.comb(m, k)</code> is exact for any size, and Python divides one huge whole number by another exactly enough.
-# Make the two counts Python's with <code>int(…)</code>: those of numpy end at 64 bits, and <code>2**m</code> does not.</details>
-# <details><summary>Hint 3</summary><code>2 * sum(math.comb(m, k) for k in range(min(n_a, n_b) + 1)) / 2**m</code>, and not above 1. For m = 0 it gives 2, so that the minimum does the rest.</details>
+# <details><summary>Hint 1</summary><code>right_a = a == y</code> and <code>right_b = b == y</code>: how do you count where only one of them
+# is true?</details>
+# <details><summary>Hint 2</summary><code>math.comb(m, k)</code> is exact for any size, and Python divides one huge whole number by another
+# exactly enough. Make the two counts Python's with <code>int(…)</code>: those of numpy end at 64 bits, and <code>2**m</code> does
+# not.</details>
+# <details><summary>Hint 3</summary><code>2 * sum(math.comb(m, k) for k in range(min(n_a, n_b) + 1)) / 2**m</code>, and not above 1. For m =
+# 0 it gives 2, so that the minimum does the rest.</details>
 
 # %% answer="mcnemar"
 def mcnemar(a, b, y):
@@ -845,33 +875,43 @@ exam.score()
 # %% [markdown]
 # ## 9. The report card
 #
-# Everything on one page, measured and not believed. Write `report_card(model, baseline, data, device) -> dict`. `model` and `baseline` are torch modules in eval mode that map a float32 batch
-# to logits; `data = (x, y)` with tensors x (first axis n ≥ 1) and y (n labels), on the device's place; `device` as in exercise 1. The keys:
+# Everything on one page, measured and not believed. Write `report_card(model, baseline, data, device) -> dict`. `model` and `baseline` are
+# torch modules in eval mode that map a float32 batch to logits; `data = (x, y)` with tensors x (first axis n ≥ 1) and y (n labels), on the
+# device's place; `device` as in exercise 1. The keys:
 #
-# - `'accuracy'`: the share of the n inputs whose largest logit is at y, and `'f1_macro'`: the mean over all classes that occur in y or among the predictions of
-#   F1 = 2 TP / (2 TP + FP + FN).
-# - `'ratio'`: bits of the baseline's `state_dict()` / bits of the model's, *as stored*: of every tensor in it, buffers too, elements times bytes an element times 8. A zero takes as many bits
-#   as any other number.
-# - `'macs'`: the multiply-accumulates of the model's `nn.Conv2d` and `nn.Linear` layers for one input `x[:1]`, as in exercise 3 of assignment 00: for each call of such a layer, elements of its output
-#   times $\frac{C_{in}}{g} K_h K_w$ or $n_{in}$; biases not counted, products with zeros counted.
-# - `'latency'`: `(median, low, high)` in seconds of one call `model(x[:1])`: 20 calls to warm up, then 50 timed ones, *each by itself*, from a synchronized start to a synchronized stop; the median and its interval as in
-#   exercise 2. (The tests take other numbers of samples near 50 as well; the median may be off by 6 %, `low` and `high` by 40 % of the interval's width.)
-# - `'energy'`: picojoules for one input by the model of exercise 5: `'macs'` of the width of the model's first parameter, 8 · `element_size()`, which is 16 or 32; the bytes of its state dict, once from DRAM; nothing from SRAM.
-# - `'robustness'`: `{'accuracy': …, 'flip_rate': …}` on `noisy(x)` from the laboratory: the model's accuracy there, and the share of labels that differ from the baseline's there. (The noise is always the same, but it depends on the shape: call it
-#   on all of x.)
+# - `'accuracy'`: the share of the n inputs whose largest logit is at y, and `'f1_macro'`: the mean over all classes that occur in y or
+#   among the predictions of F1 = 2 TP / (2 TP + FP + FN).
+# - `'ratio'`: bits of the baseline's `state_dict()` / bits of the model's, *as stored*: of every tensor in it, buffers too, elements times
+#   bytes an element times 8. A zero takes as many bits as any other number.
+# - `'macs'`: the multiply-accumulates of the model's `nn.Conv2d` and `nn.Linear` layers for one input `x[:1]`, as in exercise 3 of
+#   assignment 00: for each call of such a layer, elements of its output times $\frac{C_{in}}{g} K_h K_w$ or $n_{in}$; biases not counted,
+#   products with zeros counted.
+# - `'latency'`: `(median, low, high)` in seconds of one call `model(x[:1])`: 20 calls to warm up, then 50 timed ones, *each by itself*,
+#   from a synchronized start to a synchronized stop; the median and its interval as in exercise 2. (The tests take other numbers of samples
+#   near 50 as well; the median may be off by 6 %, `low` and `high` by 40 % of the interval's width.)
+# - `'energy'`: picojoules for one input by the model of exercise 5: `'macs'` of the width of the model's first parameter, 8 ·
+#   `element_size()`, which is 16 or 32; the bytes of its state dict, once from DRAM; nothing from SRAM.
+# - `'robustness'`: `{'accuracy': …, 'flip_rate': …}` on `noisy(x)` from the laboratory: the model's accuracy there, and the share of labels
+#   that differ from the baseline's there. (The noise is always the same, but it depends on the shape: call it on all of x.)
 #
-# All numbers plain; models and data are left as they were. The device's time is the only one that counts, and a model's first calls are slow.
+# All numbers plain; models and data are left as they were. The device's time is the only one that counts, and a model's first calls are
+# slow.
 #
-# Source: the definitions of this course; Blalock et al. (2020), *What is the State of Neural Network Pruning?*, section 6, on what to report.
+# Source: the definitions of this course; Blalock et al. (2020), *What is the State of Neural Network Pruning?*, section 6, on what to
+# report.
 #
-# *Worked example.* The `cnn` with nine weights in ten set to 0, against itself unpruned: ratio 1.0, MACs 23,680 as before, energy 1,323,648 pJ as before, and the latency as before. The only thing that nine zeros in ten have
-# changed, stored and computed this way, is what the network says. In 16-bit floats: ratio 2.0, energy 1.5 · 23,680 + 160 · 3,796 = 642,880 pJ.
+# *Worked example.* The `cnn` with nine weights in ten set to 0, against itself unpruned: ratio 1.0, MACs 23,680 as before, energy 1,323,648
+# pJ as before, and the latency as before. The only thing that nine zeros in ten have changed, stored and computed this way, is what the
+# network says. In 16-bit floats: ratio 2.0, energy 1.5 · 23,680 + 160 · 3,796 = 642,880 pJ.
 #
-# <details><summary>Hint 1</summary>Five small functions and one dictionary. The bits: <code>t.numel() * t.element_size() * 8</code> for each t in <code>model.state_dict().values()</code>. You may call your answers to exercises 1 to 6 here.</details>
-# <details><summary>Hint 2</summary>MACs: <code>register_forward_hook</code> on the layers of a deep copy, and <code>output.numel() * layer.weight[0].numel()</code> for each call.
-# F1: <code>f1_score(y, labels, average="macro")</code> of scikit-learn is imported, and takes numpy arrays.</details>
-# <details><summary>Hint 3</summary>Latency, under <code>torch.no_grad()</code>: 20 times <code>model(x[:1])</code>; then 50 times: synchronize, <code>start = device.clock()</code>, <code>model(x[:1])</code>, synchronize,
-# <code>device.clock() - start</code>; that is <code>gpu_time(…, warmup=0, iterations=1)</code>. Then <code>summarize</code>.</details>
+# <details><summary>Hint 1</summary>Five small functions and one dictionary. The bits: <code>t.numel() * t.element_size() * 8</code> for
+# each t in <code>model.state_dict().values()</code>. You may call your answers to exercises 1 to 6 here.</details>
+# <details><summary>Hint 2</summary>MACs: <code>register_forward_hook</code> on the layers of a deep copy, and <code>output.numel() *
+# layer.weight[0].numel()</code> for each call. F1: <code>f1_score(y, labels, average="macro")</code> of scikit-learn is imported, and takes
+# numpy arrays.</details>
+# <details><summary>Hint 3</summary>Latency, under <code>torch.no_grad()</code>: 20 times <code>model(x[:1])</code>; then 50 times:
+# synchronize, <code>start = device.clock()</code>, <code>model(x[:1])</code>, synchronize, <code>device.clock() - start</code>; that is
+# <code>gpu_time(…, warmup=0, iterations=1)</code>. Then <code>summarize</code>.</details>
 
 # %% answer="report_card"
 def report_card(model, baseline, data, device):
@@ -1034,10 +1074,12 @@ for name, model in versions.items():
           f"{float(expected_calibration_error(probabilities[name], y, 10)):6.3f}  {float(p):10.2g}")
 
 # %% [markdown]
-# Read the card line by line. `zeroed`: all numbers of quality are those of `smaller`, all numbers of cost those of `dense`: it has paid the price of pruning and got nothing for it. `smaller`: 2.85 times fewer bits, 3.3 times fewer
-# MACs, a third of the energy by the model, and for a single digit the latency of `dense`, all but for a few per cent. `half`: half of the bits and of the energy by the model, no change in quality; on a processor without 16-bit units it is several times slower.
-# The difference of 0.4 points between `dense` and `smaller` is seven pictures that only `dense` reads against five that only `smaller` reads: McNemar's p is 0.77. Five hundred pictures cannot say which of the two is the better reader. That they are
-# different readers, the flips say clearly.
+# Read the card line by line. `zeroed`: all numbers of quality are those of `smaller`, all numbers of cost those of `dense`: it has paid the
+# price of pruning and got nothing for it. `smaller`: 2.85 times fewer bits, 3.3 times fewer MACs, a third of the energy by the model, and
+# for a single digit the latency of `dense`, all but for a few per cent. `half`: half of the bits and of the energy by the model, no change
+# in quality; on a processor without 16-bit units it is several times slower. The difference of 0.4 points between `dense` and `smaller` is
+# seven pictures that only `dense` reads against five that only `smaller` reads: McNemar's p is 0.77. Five hundred pictures cannot say which
+# of the two is the better reader. That they are different readers, the flips say clearly.
 #
 # ## Concepts
 #
@@ -1061,8 +1103,10 @@ for name, model in versions.items():
 # %% [markdown]
 # ## Where this leads
 #
-# You have a protocol: warm up, synchronize, interleave, report medians with intervals; bound the time by a roofline and the energy by a model with the memory in it; compare with the network you replace on the inputs that hurt;
-# and count the bits that are really stored. Use it on your own results of assignments 01 to 11, and on the next paper you read: which of the nine instruments would its claim survive?
+# You have a protocol: warm up, synchronize, interleave, report medians with intervals; bound the time by a roofline and the energy by a
+# model with the memory in it; compare with the network you replace on the inputs that hurt; and count the bits that are really stored. Use
+# it on your own results of assignments 01 to 11, and on the next paper you read: which of the nine instruments would its claim survive?
 #
-# Open questions. The roofline knows one memory; a real machine has a ladder of caches. Horowitz's table is of 2014 and 45 nm: today's arithmetic is far cheaper, and memory less so, which makes the argument stronger and the numbers
-# wrong. A percentile bootstrap supposes independent samples, and neighbouring times are not quite: measure in several sessions. And `noisy` is one kind of noise among many.
+# Open questions. The roofline knows one memory; a real machine has a ladder of caches. Horowitz's table is of 2014 and 45 nm: today's
+# arithmetic is far cheaper, and memory less so, which makes the argument stronger and the numbers wrong. A percentile bootstrap supposes
+# independent samples, and neighbouring times are not quite: measure in several sessions. And `noisy` is one kind of noise among many.
