@@ -682,7 +682,8 @@ exam.score()
 # ### See it: what joint buys, and where it buys nothing
 #
 # With exercises 1 and 5 done, run this cell. The small MLP of seed 1, with 3 bits and more and more zeros: pruned and rounded in one shot;
-# the same, then trained with *its* masks for ever (the sequence, with Hint 3's settings); and your `joint_train`, which may take weights back. No marks.
+# the same, then trained with *its* masks for ever (the sequence, with Hint 3's settings); and your `joint_train`, which may take weights
+# back. No marks.
 
 # %%
 data, sparsities = digits(), (0.5, 0.7, 0.8, 0.9, 0.95)
