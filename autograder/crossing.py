@@ -54,6 +54,8 @@ class Sender:
                 elif isinstance(item, (type, types.FunctionType)) and \
                         (item.__module__ in SECRET_MODULES or item.__module__ not in sys.modules):
                     raise Refused(f"{item.__qualname__} may not cross: it is not in a module that both sides can import")
+                elif (whole := _without_the_rest(item)) is not item:
+                    return whole.__reduce_ex__(pickle.HIGHEST_PROTOCOL)
                 return super().reducer_override(item)
 
         try:
@@ -80,6 +82,16 @@ def decode(data: bytes, resolve) -> tuple:
     unpickler = pickle.Unpickler(io.BytesIO(data))
     unpickler.persistent_load = lambda identity: resolve(*identity)
     return unpickler.load()
+
+
+def _without_the_rest(item):
+    """A tensor that is a view of a larger one, such as the part of a data set that is not held out, as one of its own; else `item` itself."""
+    torch = sys.modules.get("torch")
+    if not torch or type(item) not in (torch.Tensor, torch.nn.Parameter) or item.layout is not torch.strided \
+            or item.untyped_storage().nbytes() <= item.numel() * item.element_size():
+        return item
+    whole = item.detach().clone().requires_grad_(item.requires_grad)
+    return whole if type(item) is torch.Tensor else torch.nn.Parameter(whole, item.requires_grad)
 
 
 def _globals_of(code) -> set[str]:

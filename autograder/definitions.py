@@ -8,8 +8,8 @@ import re
 LINE = re.compile(r"""
     \s* | \#.* | [ \t]+\S.* |                                                      # nothing, or what belongs to the line above
     (?: async [ ]+ )? def [ ]+ (?P<function> \w+ ) \( [^()]* \) [ ]* (?: -> [^():]+ )? : .* |
-    (?: import | from ) [ ]+ (?P<imported> [\w., ]+ ) |
-    (?P<name> \w+ ) [ ]* = [ ]* [\w\s.,"'{}\[\]-]+ (?: \#.* )?
+    (?: import | from ) [ ] (?P<imported> [\w., ]+ ) |
+    (?P<name> \w+ ) [ ]* = [\w\s.,"'{}\[\]-]+ (?: \#.* )?
 """, re.VERBOSE)
 WORD = re.compile(r"\w+")
 

@@ -38,6 +38,7 @@ HERE = Path(__file__).parent
 FORMULA = re.compile(r"\$\$(.+?)\$\$|\$(?!\s)([^$]+?)(?<!\s)\$(?!\d)", re.S)
 OUTPUT, IMAGES = 64 << 10, 32 << 20                    # characters of text and of images that the page shows of one cell
 LONGEST = 100_000                                     # characters of code that are coloured
+PROSE = 100_000                                       # characters of a student's markdown that are set, all cells together
 LABELS = {"answer": "Your answer", "manual": "Your answer", "test": "Tests", "extra": "A cell of your own"}
 OUTCOMES = {"failed": "wrong", "error": "raised an error", "timeout": "took too long", "crashed": "crashed", "missing": "not answered"}
 
@@ -63,7 +64,10 @@ class FeedbackPage(Exporter):
         nb, resources = super().from_notebook_node(nb, resources, **kw)
         told = nb.metadata.get("autograder", {})
         grades = {grade_id(c): c.metadata.nbgrader for c in nb.cells if "score" in c.metadata.get("nbgrader", {})}
-        cells = [_cell(c) for c in nb.cells if c.metadata.get("autograder") != "rubric"]
+        cells, left = [], PROSE
+        for cell in (c for c in nb.cells if c.metadata.get("autograder") != "rubric"):
+            left -= len(cell.source) if cell.cell_type == "markdown" and (role(cell) == "manual" or cell.metadata.get("autograder")) else 0
+            cells.append(_cell(cell, prose if left >= 0 else _plain))
         rows = [_row(e, [grades[n] for n in e["cells"] if n in grades]) for e in told.get("exercises", [])]
         return _page(cells=cells, rows=rows, flags=told.get("flags", []), **resources["nbgrader"]), resources
 
@@ -151,14 +155,14 @@ def _tone(score, points) -> str:
     return "right" if score >= points else "partly" if score > 0 else "wrong"
 
 
-def _cell(cell) -> dict:
-    """What the template shows of one cell."""
+def _cell(cell, markdown) -> dict:
+    """What the template shows of one cell; `markdown` sets its prose."""
     kind, about = role(cell), cell.metadata.get("nbgrader", {})
     if cell.metadata.get("autograder"):
         kind = "extra"
     source = split_test(cell.source)[0] if kind == "test" else cell.source
     made = {"kind": kind, "label": LABELS.get(kind, ""), "anchor": grade_id(cell) if kind in ("answer", "manual", "test") else "",
-            "comment": "", "message": "", "points": None, "tone": "", "html": {"code": _code, "markdown": prose}.get(cell.cell_type, _plain)(source), "outputs": _outputs(cell)}
+            "comment": "", "message": "", "points": None, "tone": "", "html": {"code": _code, "markdown": markdown}.get(cell.cell_type, _plain)(source), "outputs": _outputs(cell)}
     if "score" in about:
         made |= {"score": about.score, "points": about.points, "waits": about.get("waits"), "tone": _tone(about.score, about.points)}
     if about.get("comment"):

@@ -103,12 +103,12 @@ class Grader(contextlib.AbstractContextManager):
         if isolation not in ("bubblewrap", "process"):
             raise GraderError(f"unknown isolation {isolation!r}; choose bubblewrap or process")
         self.assignment, self.limits, self.isolated = assignment, limits, isolation == "bubblewrap"
-        prefix = bubblewrap(root, QUIET) if self.isolated else []
         self.zygotes = []
         try:
             settings = {"isolated": self.isolated, "modules": assignment.modules, "shown": sorted(shown_paths(root))}
-            self.zygotes.append(Zygote("sandbox", root, settings, prefix))
-            self.zygotes.append(Zygote("judge", root, {"name": assignment.name, **{k: str(v) for k, v in paths.items()}}, []))
+            self.zygotes.append(Zygote("sandbox", root, settings, bubblewrap(root, QUIET) if self.isolated else []))
+            settings = {"isolated": self.isolated, "name": assignment.name, **{k: str(v) for k, v in paths.items()}}
+            self.zygotes.append(Zygote("judge", root, settings, bubblewrap(root, QUIET, [*paths.values()]) if self.isolated else []))
             self.sandbox, self.judge = self.zygotes
             for zygote in self.zygotes:
                 zygote.ready()

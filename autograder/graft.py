@@ -6,6 +6,7 @@ import json
 import re
 from collections import defaultdict
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell
@@ -34,6 +35,11 @@ class _Cell:
     source: str
     id: str
     grade_id: str
+
+    @cached_property
+    def names(self) -> set[str]:
+        """What it seems to define. Not parsed: a parser can be kept busy for minutes."""
+        return {a or b for a, b in re.findall(r"(?m)^(?:async +)?(?:def|class) +(\w+)|^(\w+) *=(?!=)", self.source)}
 
 
 def read_cells(submission: bytes) -> list[_Cell]:
@@ -68,7 +74,7 @@ def graft(assignment: Assignment, submission: bytes) -> Graft:
         if number in places:
             behind = places[number]
         elif cell.source.strip():
-            elsewhere.update(_names(cell.source))
+            elsewhere.update(cell.names)
             left -= 1
             if left >= 0:
                 make = new_code_cell if cell.kind == "code" else new_markdown_cell
@@ -105,7 +111,7 @@ def _match(assignment, released, submitted, flags) -> dict[int, str]:
     for name in assignment.answer_names.keys() - places.values():       # the answer cell is gone: a cell that defines its names stands in
         wanted = set(assignment.answer_names[name])
         for number, cell in enumerate(submitted):
-            if number not in places and wanted and wanted <= set(_names(cell.source)):
+            if number not in places and wanted and wanted <= cell.names:
                 places[number] = name
     gone = [n for n, cell in released.items() if role(cell) in ("answer", "test", "manual") and n not in places.values()]
     for what, names in (("changed", changed), ("missing", gone if submitted else [])):
@@ -116,11 +122,6 @@ def _match(assignment, released, submitted, flags) -> dict[int, str]:
 
 def _same(a: str, b: str) -> bool:
     return a == b or "".join(a.split()) == "".join(b.split())
-
-
-def _names(source: str) -> list[str]:
-    """The names that a student's cell seems to define. Not parsed: a parser can be kept busy for minutes."""
-    return [a or b for a, b in re.findall(r"(?m)^(?:async +)?(?:def|class) +(\w+)|^(\w+) *=(?!=)", source)]
 
 
 def _text(value) -> str:

@@ -1,7 +1,8 @@
-"""What keeps student code in: bubblewrap around the zygote; namespaces, limits and a system-call filter around each of its children.
+"""What keeps student code in: bubblewrap around the zygotes; namespaces, limits and a system-call filter around each child of the sandbox's.
 
-The zygote sees the interpreter, its packages, `course/` (without the question bank) and `autograder/`, read-only, and nothing else.
-Run by root, it drops to an unused user before it serves (a user namespace alone would leave it root's right to write /proc/sys).
+A zygote sees the interpreter, its packages, `course/` (without the question bank) and `autograder/`, read-only, and no network; the judge's
+sees its assignment besides. Run by root, it drops to an unused user before it serves (a user namespace alone would leave it root's right
+to write /proc/sys).
 Each child gets its own user, PID, IPC, mount and network namespaces, a private tmpfs, and no capability.
 """
 import ctypes
@@ -40,15 +41,18 @@ class IsolationError(Exception):
     """The chosen isolation is not to be had on this machine."""
 
 
-def bubblewrap(root: Path, inherit: dict[str, str]) -> list[str]:
-    """The command prefix that runs a program inside bubblewrap; raises IsolationError where there is none."""
+def bubblewrap(root: Path, inherit: dict[str, str], own: list[Path] | None = None) -> list[str]:
+    """The command prefix that runs a program inside bubblewrap; raises IsolationError where there is none.
+
+    With `own`, files that it sees besides, it stays in the PID namespace of its parent, as the judge must: it ends sandboxes by pidfd.
+    """
     if not shutil.which("bwrap"):
         raise IsolationError(INSTALL)
-    arguments = ["bwrap", "--unshare-pid", "--unshare-ipc", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try",
+    arguments = ["bwrap", *(["--unshare-pid"] if own is None else []), "--unshare-ipc", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try",
                  "--die-with-parent", "--new-session", "--clearenv"]
     arguments += ["--unshare-user"] if os.getuid() else []
     arguments += ["--perms", "1777", "--tmpfs", "/tmp"]
-    shown = shown_paths(root)
+    shown = shown_paths(root) | {str(path) for path in own or ()}
     for folder in sorted({str(parent) for path in shown for parent in Path(path).parents}):
         arguments += ["--perms", "0755", "--dir", folder] if folder != "/" else []
     for path in sorted(shown):                      # a path comes before what lies inside it
@@ -59,7 +63,8 @@ def bubblewrap(root: Path, inherit: dict[str, str]) -> list[str]:
     bank = root / "course" / "interview"            # the answers to the concept checks: an empty folder in its place
     if bank.is_dir() and not bank.parent.is_symlink():
         arguments += ["--tmpfs", str(bank), "--remount-ro", str(bank)]
-    arguments += ["--proc", "/proc", "--tmpfs", "/dev", "--dir", "/dev/shm"]
+    arguments += ["--proc", "/proc"] if own is None else ["--ro-bind", "/proc", "/proc"]
+    arguments += ["--tmpfs", "/dev", "--dir", "/dev/shm"]
     for device in ("null", "zero", "full", "random", "urandom"):
         arguments += ["--dev-bind", f"/dev/{device}", f"/dev/{device}"]
     for name, target in (("fd", ""), ("stdin", "/0"), ("stdout", "/1"), ("stderr", "/2")):
@@ -76,7 +81,7 @@ def shown_paths(root: Path) -> set[str]:
 
 
 def settle_zygote():
-    """In the zygote, before anything else: give up root and what could be gained later."""
+    """In a zygote, before it serves: give up root and what could be gained later."""
     for cover in ("irq", "bus", "sysrq-trigger", "sys"):       # what bubblewrap lays over /proc forbids a new /proc in a child
         libc.umount2(f"/proc/{cover}".encode(), 2)
     if os.getuid() == 0:

@@ -179,7 +179,7 @@ def _run_cells(steps, run: Channel, kill, limits) -> dict[str, CellRun]:
     return runs
 
 
-def main(control: socket.socket, name: str, **paths: str):
+def main(control: socket.socket, isolated: bool, name: str, **paths: str):
     """Serve until the grader hangs up. `paths`: where the assignment's `source`, `release` and `mistakes` are."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
@@ -187,6 +187,8 @@ def main(control: socket.socket, name: str, **paths: str):
     except AssignmentError as error:
         control.send(f"refused {error}".encode())
         return
+    if isolated:
+        isolation.settle_zygote()
     fork_on_request(control, lambda fds: _serve_submission(control, fds, judge))
 
 

@@ -5,6 +5,7 @@ Does not touch markdown cells: their HTML is cleaned where it is made, by `markd
 import base64
 import binascii
 import re
+from html import escape
 
 import bleach
 from nbconvert.filters import markdown2html
@@ -55,6 +56,7 @@ def _is_image(text, start) -> bool:
         return False
 
 
+LONGEST = 20_000
 TAGS = frozenset("a b blockquote br code dd del details div dl dt em h1 h2 h3 h4 h5 h6 hr i img li ol p pre span strong sub summary sup "
                  "table tbody td th thead tr u ul".split())
 LINKS = {"href": ("https://", "http://", "mailto:", "#"), "src": ("data:image/png;base64,", "data:image/jpeg;base64,")}
@@ -62,7 +64,12 @@ MATHJAX = re.compile(r"\\(?=(?:href|unicode|style|class|cssId|require|html|data)
 
 
 def markdown_to_html(source: str) -> str:
-    """nbconvert's filter of this name, with nothing alive in what it makes: known tags, links over http(s), images as data."""
+    """nbconvert's filter of this name, with nothing alive in what it makes: known tags, links over http(s), images as data.
+
+    Text of more than LONGEST characters is shown as it is: some takes a parser time that grows with its square.
+    """
+    if len(source) > LONGEST:
+        return f"<pre>{escape(source)}</pre>"
     html = MATHJAX.sub(r"\\backslash ", markdown2html(source.replace("attachment:", "")))       # a missing one would stop the page
     return bleach.clean(html, tags=TAGS, attributes=_attribute, protocols={"http", "https", "mailto", "data"}, strip=True)
 

@@ -15,12 +15,16 @@ from .shell import is_cell
 
 
 class Stub:
-    """Stands for a judge's object: its listed methods run there, with arguments by value."""
+    """Stands for a judge's object: its listed methods run there, with arguments by value. It has no room for others."""
+    __slots__ = ("_service", "_number", "_methods")
 
     def __init__(self, service, number, methods):
-        self._service, self._number = service, number
-        for method in methods:
-            setattr(self, method, lambda *args, _m=method, **kwargs: service.call_back(self, _m, args, kwargs))
+        self._service, self._number, self._methods = service, number, methods
+
+    def __getattr__(self, method):
+        if method.startswith("_") or method not in self._methods:
+            raise AttributeError(method)
+        return lambda *args, **kwargs: self._service.call_back(self, method, args, kwargs)
 
     def __call__(self, *args, **kwargs):
         return self._service.call_back(self, "__call__", args, kwargs)

@@ -254,6 +254,8 @@ SLIPS = [
      ["`answer([]) == 0` in _look: a verdict that is reached beside the student's code can be forged"]),
     ("test_longest_streak", "exam.score()", "def _look(answer):\n    return [answer is abs]\nobserve(_look, longest_streak)\nexam.score()",
      ["`answer is abs` in _look: a verdict"]),
+    ("test_longest_streak", "exam.score()", "_days = longest_streak([])\nexam.compare('', [case('the same again', _days)])\nexam.score()",
+     ["`case('the same again', _days)`: a case holds what a student's code gave"]),
     ("setup-2", "import re", "import re\nclass Diary: pass", ["setup-2: the setup cell defines the class Diary"]),
     ("longest_streak", "### BEGIN SOLUTION", "# begin", ["its reference is not between solution markers"]),
 ]

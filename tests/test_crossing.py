@@ -28,6 +28,7 @@ def hang(x): return __import__("threading").Event().wait()     # a loop would ke
 def give_back(device): return device
 def time(device): return device.event().stamp(device.clock())
 def pry(device): return device.secret
+def lie(device): device.clock = lambda: 0
 class Thing:
     size = 3
     def __init__(self): self.parts = [1, 2, 3]
@@ -114,6 +115,14 @@ def test_a_model_and_its_optimizer_arrive_together(talk):
     assert talk.observe(scope["probe"], (model, torch.optim.SGD(model.parameters(), lr=1)), {}, 0) is True
 
 
+def test_a_part_of_a_tensor_arrives_without_the_rest(talk):
+    """What is held out may lie behind what is given."""
+    whole = torch.arange(6.0)
+    define(talk, "def behind(x): return torch.empty(0).set_(x.untyped_storage())")
+    for part in (whole[:2], torch.nn.Parameter(whole[:2])):
+        assert talk.observe(talk.scope["behind"], (part,)).tolist() == [0, 1]
+
+
 @pytest.mark.parametrize("source", [
     "probe = lambda f: f",
     "def make(n):\n    def probe(f): return n\n    return probe\nprobe = make(3)",
@@ -164,6 +173,8 @@ def test_a_device_is_called_through_its_listed_methods_only(talk):
     assert talk.names["time"](device) == 42
     with pytest.raises(AttributeError):
         talk.names["pry"](device)
+    with pytest.raises(AttributeError):
+        talk.names["lie"](device)
 
 
 def test_a_callback_keeps_its_identity_on_a_round_trip(talk):

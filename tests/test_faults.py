@@ -3,7 +3,10 @@ from dataclasses import replace
 
 import pytest
 
-from .conftest import graded, outcome
+from autograder.build import build
+from autograder.grader import Grader
+
+from .conftest import NAME, graded, outcome
 
 FAULTS = {
     "a segmentation fault": ("import ctypes\nctypes.string_at(0)", "crashed", "segmentation fault"),
@@ -18,6 +21,29 @@ FAULTS = {
     "leaving the shell": ("raise SystemExit", "error", "SystemExit"),
     "recursion without end": ("def f(): return f()\nf()", "error", "RecursionError"),
 }
+
+
+SNOOP = """
+import os, socket
+assert os.getuid() and not os.path.exists("{root}/gradebook.db")
+for _reach in (lambda: open("{place}/new", "w"), lambda: socket.create_connection(("1.1.1.1", 53), 3)):
+    try:
+        _reach()
+    except OSError:
+        continue
+    assert False, "the judge reaches more than its assignment"
+"""
+
+
+def test_the_judge_itself_sees_its_assignment_and_no_more(fresh):
+    """Should a test cell ever be talked into running a student's code, there is nothing to take or to harm."""
+    (fresh.root / "gradebook.db").write_text("grades")
+    path = fresh.solution(NAME) / "notebook.py"
+    looks = SNOOP.format(root=fresh.root, place=fresh.source(NAME).parent)
+    path.write_text(path.read_text().replace("exam.score()", f"{looks}exam.score()", 1))
+    build(fresh, NAME)
+    with Grader(fresh.root, fresh.load(NAME), fresh.paths(NAME)) as grader:         # raises unless the reference earns full marks
+        assert grader.isolated
 
 
 @pytest.fixture

@@ -102,6 +102,10 @@ def _test(cell, answers, provided):
     for node in _about_students(tree, probes, answers):
         yield (f"{grade_id(cell)}, `{_short(node)}`: a student's object may be anything behind the wall, so this proves nothing; "
                "compare its value, or have a probe look at it")
+    for call in _calls(tree, ("case", "edge")):
+        if _names(call) & _from_students(tree, answers):
+            yield (f"{grade_id(cell)}, `{_short(call)}`: a case holds what a student's code gave, and the reference would run on it outside the sandbox; "
+                   "have a probe keep it beside the answer")
     beside = [*provided, *tree.body]
     probes = _probes(ast.Module(beside, []))
     for function in (n for n in beside if getattr(n, "name", None) in probes):
@@ -163,18 +167,24 @@ def _same_value(node):
         yield from _same_value(part)
 
 
+def _from_students(tree, answers) -> set[str]:
+    """The names that a test cell's top level gives to the answers and to what is computed from them."""
+    found, size = set(answers), -1
+    functions = {n.name for n in tree.body if isinstance(n, ast.FunctionDef)}
+    while len(found) > size:
+        size = len(found)
+        for node in _outside(tree, functions):
+            if isinstance(node, (ast.Assign, ast.NamedExpr, ast.For, ast.comprehension)):
+                value, targets = (node.iter, [node.target]) if hasattr(node, "iter") else (node.value, getattr(node, "targets", None) or [node.target])
+                if _names(value) & found:
+                    found |= {name for target in targets for name in _names(target)}
+    return found
+
+
 def _about_students(tree, probes, answers):
     """`is not None` and isinstance on what came from an answer: in a law on its parameters, else on what is computed from the answer."""
     functions = [n for n in tree.body if isinstance(n, ast.FunctionDef)]
-    tainted, size = set(answers), -1
-    while len(tainted) > size:
-        size = len(tainted)
-        for node in _outside(tree, probes | {f.name for f in functions}):
-            if isinstance(node, (ast.Assign, ast.NamedExpr, ast.For, ast.comprehension)):
-                value, targets = (node.iter, [node.target]) if hasattr(node, "iter") else (node.value, getattr(node, "targets", None) or [node.target])
-                if _names(value) & tainted:
-                    tainted |= {name for target in targets for name in _names(target)}
-    scopes = [(tree, probes | {f.name for f in functions}, tainted)]
+    scopes = [(tree, probes | {f.name for f in functions}, _from_students(tree, answers))]
     scopes += [(f, set(), {a.arg for a in ast.walk(f) if isinstance(a, ast.arg)}) for f in functions if f.name not in probes | {"_reference"}]
     for scope, skipped, suspects in scopes:
         for node in _outside(scope, skipped):

@@ -146,6 +146,13 @@ def held_pipes(s):
     s.extra("import os, time\nif os.fork():\n    os._exit(0)\ntime.sleep(15)", after="threshold_prune")
 
 
+@one_exercise("lines that a pattern of ours might read over and over, and names without end", status=STOPPED)
+def slow_to_read(s):
+    bomb(s)
+    for line in ("x =" + " " * 100_000 + "(", "import" + " " * 100_000 + "(", "a=1\n" * 200_000):
+        s.extra(line)
+
+
 @one_exercise("an exit that comes later, from a thread left running", status=STOPPED)
 def delayed_exit(s):
     bomb(s, in_cell="import os, threading\nthreading.Timer(0.3, os._exit, (0,)).start()")
