@@ -103,6 +103,7 @@ class Grader(contextlib.AbstractContextManager):
         if isolation not in ("bubblewrap", "process"):
             raise GraderError(f"unknown isolation {isolation!r}; choose bubblewrap or process")
         self.assignment, self.limits, self.isolated = assignment, limits, isolation == "bubblewrap"
+        paths = {part: path.resolve() for part, path in paths.items()}         # as the sandbox shows them
         self.zygotes = []
         try:
             settings = {"isolated": self.isolated, "modules": assignment.modules, "shown": sorted(shown_paths(root))}
