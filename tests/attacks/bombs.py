@@ -149,7 +149,7 @@ def held_pipes(s):
 @one_exercise("lines that a pattern of ours might read over and over, and names without end", status=STOPPED)
 def slow_to_read(s):
     bomb(s)
-    for line in ("x =" + " " * 100_000 + "(", "import" + " " * 100_000 + "(", "a=1\n" * 200_000):
+    for line in ("x =" + " " * 100_000 + "(", "import" + " " * 100_000 + "(", "a=1\n" * 10_000):
         s.extra(line)
 
 
